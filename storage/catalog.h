@@ -1,0 +1,125 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "storage/embedding_matrix.h"
+#include "storage/manifest.h"
+#include "storage/types.h"
+
+namespace dexter {
+
+enum class OpenMode {
+  kRead,    // many processes; sees the state at opening; kNotFound where there is no store
+  kWrite,   // one process; kUnavailable while another writes; kNotFound where there is no store
+  kCreate,  // as kWrite, and makes an empty store where the folder is absent or empty
+};
+
+// A label added, replaced or removed since the newest generation was built.
+struct LabelChange {
+  LabelId id{};
+  bool removed = false;
+  std::vector<float> vector;  // [dim]; empty when removed or when no generation existed
+};
+
+// The RocksDB store of one dexter folder: documents, labels, label vectors, and the manifest that
+// names the files beside it (encoders/, index/, train/). Bytes on disk: storage/FORMAT.md.
+// Const methods are safe from many threads; others need one caller at a time. Every write but a
+// CorpusWriter's is synchronous: when it returns it is on disk. Errors: kCorrupt names the file or record.
+class Catalog {
+ public:
+  static Catalog open(const std::filesystem::path& store, OpenMode mode);
+  ~Catalog();  // a writer leaves its log empty and seals the store (see verify_store)
+  Catalog(Catalog&&) noexcept;
+  Catalog& operator=(Catalog&&) noexcept;
+
+  const std::filesystem::path& path() const;
+  const Manifest& manifest() const;
+  // The one commit point: after it the store is what `manifest` says, before it what it was. With
+  // `clear_changes` the label changes are dropped in the same write (a new generation holds them), and
+  // files that no manifest names any more are removed afterwards.
+  void commit(const Manifest& manifest, bool clear_changes = false);
+
+  // Labels. Ascending id; removed ones are absent.
+  std::optional<Label> find_label(LabelId id) const;
+  std::optional<Label> find_label(std::string_view key) const;
+  std::vector<Label> labels(std::span<const LabelId> ids) const;  // kCorrupt on a hole
+  void scan_labels(const std::function<void(Label&&)>& visit) const;
+  std::uint64_t label_count() const;
+  // Adds a label or replaces the one of the same key (its id is kept). `vector` is empty where the store
+  // has no generation yet. Returns the id. The label record, its vector, the change and the manifest's
+  // next_label are one atomic write. All of `labels` or none.
+  std::vector<LabelId> put_labels(std::span<const Label> labels, EmbeddingView vectors);
+  // False where there is no such label.
+  bool remove_label(std::string_view key);
+  std::vector<LabelChange> label_changes() const;
+
+  // Documents, in import order.
+  void scan_examples(Split split, const std::function<void(Example&&)>& visit) const;
+  std::optional<Example> find_example(Split split, std::string_view key) const;
+
+  // Training documents of each imported label, by LabelId; N_l of the propensity model. [labels]
+  std::vector<std::uint32_t> label_frequencies() const;
+
+  // Vectors by rows of one space, replaced as a whole by the first chunk (`first_row` 0).
+  void put_vectors(Space space, std::span<const std::int64_t> ids, EmbeddingView vectors, bool first_chunk);
+  void scan_vectors(Space space, std::size_t rows_per_chunk,
+                    const std::function<void(std::span<const std::int64_t>, EmbeddingView)>& visit) const;
+
+  // Small named JSON documents beside the manifest: "history", "evaluation".
+  void put_note(std::string_view name, std::string_view json);
+  std::optional<std::string> note(std::string_view name) const;
+
+ private:
+  friend class CorpusWriter;
+  struct Impl;
+  explicit Catalog(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// Replaces the corpus of a store, unseen until `commit`. Records stream to disk in bounded memory;
+// destroyed without `commit`, or killed, the store is what it was (the leftovers go at the next open).
+// Trained encoder, generation, vectors and notes of the former corpus are dropped by the commit.
+class CorpusWriter {
+ public:
+  explicit CorpusWriter(Catalog& catalog);
+  ~CorpusWriter();
+  CorpusWriter(const CorpusWriter&) = delete;
+  CorpusWriter& operator=(const CorpusWriter&) = delete;
+
+  // Ids are given in order of arrival from 0. kInvalidInput for a key already written.
+  LabelId add_label(std::string_view key, std::string_view name, std::string_view text);
+  std::optional<LabelId> find_label(std::string_view key) const;
+  std::uint32_t label_count() const;
+  // `labels` and `excluded` need not be sorted; they are stored ascending and distinct. kInvalidInput for
+  // a key already written in this split.
+  DocumentId add_example(Split split, std::string_view key, std::string_view text,
+                         std::span<const LabelId> labels, std::span<const LabelId> excluded);
+  // `format`, `text_kind` and `sparse_features` are read from `info`; counts and number are filled in.
+  CorpusInfo commit(CorpusInfo info);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// One damaged thing found by verify_store.
+struct Damage {
+  std::string file;  // relative to the store, or the record's name
+  std::string what;
+};
+
+// Reads everything: RocksDB's blocks and whole-file checksums, every record's own checksum, the
+// manifest, every section of every file it names, and, where the last writer closed the store in
+// order, the seal, which covers every byte of every file. Returns what is damaged; empty means whole. Throws only
+// kNotFound (no store there) and kIncompatible (newer format).
+std::vector<Damage> verify_store(const std::filesystem::path& store, const std::function<void(const std::string& file)>& visit = {});
+
+}  // namespace dexter
