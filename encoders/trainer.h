@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "encoders/encoder.h"
+#include "storage/manifest.h"
+#include "storage/progress.h"
+#include "storage/types.h"
+
+namespace dexter {
+
+struct EncoderOptions {
+  std::string kind = "bag";
+  int dim = 256;
+  void validate() const;
+};
+
+struct LossOptions {
+  std::string name = "decoupled_softmax";
+  double temperature = 0.05;
+  void validate() const;
+};
+
+struct TrainerOptions {
+  int epochs = 0;  // 0: the encoder's own default
+  std::uint64_t seed = 1;
+  void validate() const;
+};
+
+// What training reads: the whole corpus in memory, texts as they were imported.
+struct TrainingSet {
+  TextKind text_kind = TextKind::kNatural;
+  std::vector<Label> labels;                 // those trained against; `Example::labels` index into it
+  std::vector<Example> train;
+  std::vector<Example> validation;
+};
+
+// One line of the history kept in the store.
+struct EpochRecord {
+  int epoch = 0;              // 1-based
+  double loss = 0;            // mean training loss of the epoch
+  double validation_p1 = 0;   // percent
+  double validation_p5 = 0;   // percent
+  double learning_rate = 0;   // at the end of the epoch
+  double seconds = 0;         // wall time of the epoch, validation included
+  double documents_per_second = 0;
+  std::uint64_t resident_bytes = 0;
+};
+
+struct TrainReport {
+  EncoderInfo encoder;  // `corpus` is left 0 for the caller
+  std::vector<EpochRecord> history;
+  int best_epoch = 0;
+  bool stopped_early = false;
+  bool resumed = false;
+  double seconds = 0;
+};
+
+// Trains an encoder on `set` and writes it to `root`/`encoder_file` (committed when this returns).
+// With `checkpoint` non-empty the state is written there after every epoch, and `resume` goes on from it to
+// the result the uninterrupted run would have had on the same thread count. Errors: kInvalidInput for options or a set
+// without any training pair; kInterrupted when progress.stop fires (the checkpoint stands);
+// kIncompatible when the checkpoint belongs to other options or another corpus.
+TrainReport train_encoder(const EncoderOptions& encoder, const LossOptions& loss,
+                          const TrainerOptions& options, const TrainingSet& set,
+                          const std::filesystem::path& root, const std::string& encoder_file,
+                          const std::filesystem::path& checkpoint, bool resume,
+                          const std::function<void(const EpochRecord&)>& on_epoch,
+                          const Progress& progress);
+
+struct LossKind {
+  std::string_view name;
+  std::string_view summary;
+};
+const std::vector<LossKind>& loss_kinds();
+
+}  // namespace dexter

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "index/vector_index.h"
+#include "storage/catalog.h"
+#include "storage/embedding_matrix.h"
+#include "storage/types.h"
+
+namespace dexter {
+
+// Answers queries from one generation of a store: encode, search, merge the labels added, replaced or removed
+// since the generation was built. Immutable after `open`; safe from many threads.
+class RetrievalEngine {
+ public:
+  // Errors: kNotFound where the store has no generation yet (says which command to run);
+  // kIncompatible, kCorrupt as the parts.
+  static RetrievalEngine open(const std::filesystem::path& store);
+  ~RetrievalEngine();
+  RetrievalEngine(RetrievalEngine&&) noexcept;
+  RetrievalEngine& operator=(RetrievalEngine&&) noexcept;
+
+  // The k best labels of each text, scores are cosines in [-1, 1]. Fewer than k only where the store
+  // has fewer. A text without any known feature gets an empty ranking. kInvalidInput for k < 1.
+  std::vector<LabelRanking> rank(std::span<const std::string> texts, int k,
+                                 const SearchOptions& search = {}) const;
+  std::vector<LabelRanking> rank(EmbeddingView queries, int k, const SearchOptions& search = {}) const;
+  EmbeddingMatrix encode(std::span<const std::string> texts) const;
+  EmbeddingMatrix encode_labels(std::span<const Label> labels) const;
+
+  // Names of ranked labels, from memory where they are cached.
+  std::vector<Label> labels(const LabelRanking& ranking) const;
+  const Catalog& catalog() const;
+  std::uint64_t generation() const;
+  std::uint64_t label_count() const;  // answerable labels
+  IndexDescription index() const;
+
+ private:
+  struct Impl;
+  explicit RetrievalEngine(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace dexter
