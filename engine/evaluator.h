@@ -22,7 +22,7 @@ struct EvaluatorOptions {
 
 struct MetricAtK {
   int k = 0;
-  double value = 0;      // percent
+  double value = 0;       // percent
   double half_width = 0;  // of the 95 % interval over documents, percent
 };
 
@@ -37,32 +37,34 @@ struct BandRow {
 
 struct SampleAnswer {
   std::string text;
-  std::vector<std::string> truth;                               // names
-  std::vector<std::pair<std::string, float>> answers;           // name, score
-  std::vector<bool> correct;                                    // of `answers`
+  std::vector<std::string> truth;                      // names
+  std::vector<std::pair<std::string, float>> answers;  // name, score
+  std::vector<bool> correct;                           // of `answers`
 };
 
 struct Report {
   std::uint64_t documents = 0;  // evaluated
   std::uint64_t documents_without_labels = 0;
-  std::uint64_t labels = 0;     // answerable labels
+  std::uint64_t labels = 0;  // answerable labels
   std::vector<MetricAtK> precision, ndcg, psp, recall;
   double coverage_at_5 = 0;  // percent of labels with a test positive that are hit at least once
   std::vector<BandRow> bands;
-  std::vector<std::uint64_t> score_histogram_hits;    // 40 bins over [-1, 1], first five answers
+  std::vector<std::uint64_t> score_histogram_hits;  // 40 bins over [-1, 1], first five answers
   std::vector<std::uint64_t> score_histogram_misses;
   std::vector<SampleAnswer> samples;
   double seconds = 0;
   double queries_per_second = 0;
 };
 
-// Gives the examples to evaluate one at a time; false at the end. `Example::labels` are ids of the engine's store.
+// Gives the examples to evaluate one at a time; false at the end. `Example::labels` are ids of the
+// engine's store.
 using ExampleStream = std::function<bool(Example&)>;
 
-Report evaluate(const RetrievalEngine& engine, const ExampleStream& next, const EvaluatorOptions& options,
-                const Progress& progress);
+Report evaluate(const RetrievalEngine& engine, const ExampleStream& next,
+                const EvaluatorOptions& options, const Progress& progress);
 
-// {"P@1": 41.0, "nDCG@5": ..., "PSP@5": ..., "R@10": ..., "documents": n, "labels": n, "queries_per_second": x, ...}; percent.
+// {"P@1": 41.0, "nDCG@5": ..., "PSP@5": ..., "R@10": ..., "documents": n, "labels": n,
+// "queries_per_second": x, ...}; percent.
 std::string to_json(const Report& report);
 
 }  // namespace dexter

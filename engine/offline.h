@@ -15,13 +15,15 @@ namespace dexter {
 
 // The offline flow, one function a verb. Each leaves the store whole whenever it is stopped.
 
-// Whether a training document belongs to the validation part: a hash of its key, so that the same documents are held out
-// on every machine and at every import of the same corpus.
+// Whether a training document belongs to the validation part: a hash of its key, so that the same
+// documents are held out on every machine and at every import of the same corpus.
 bool in_validation_part(std::string_view document_key, double fraction);
 
-// Trains on the store's corpus and commits `Manifest::trained`, the configuration and the note "history".
+// Trains on the store's corpus and commits `Manifest::trained`, the configuration and the note
+// "history".
 TrainReport train(Catalog& catalog, const Config& config, bool resume,
-                  const std::function<void(const EpochRecord&)>& on_epoch, const Progress& progress);
+                  const std::function<void(const EpochRecord&)>& on_epoch,
+                  const Progress& progress);
 
 struct IndexReport {
   GenerationInfo generation;
@@ -30,7 +32,8 @@ struct IndexReport {
   double build_seconds = 0;
 };
 
-// Encodes every label with the newest trained encoder, builds the index, and commits a new generation.
+// Encodes every label with the newest trained encoder, builds the index, and commits a new
+// generation.
 IndexReport build_generation(Catalog& catalog, const Config& config, const Progress& progress);
 
 // Adds or replaces labels; answerable at the next open. One atomic write for all of them.

@@ -14,8 +14,8 @@
 
 namespace dexter {
 
-// Answers queries from one generation of a store: encode, search, merge the labels added, replaced or removed
-// since the generation was built. Immutable after `open`; safe from many threads.
+// Answers queries from one generation of a store: encode, search, merge the labels added, replaced
+// or removed since the generation was built. Immutable after `open`; safe from many threads.
 class RetrievalEngine {
  public:
   // Errors: kNotFound where the store has no generation yet (says which command to run);
@@ -25,11 +25,13 @@ class RetrievalEngine {
   RetrievalEngine(RetrievalEngine&&) noexcept;
   RetrievalEngine& operator=(RetrievalEngine&&) noexcept;
 
-  // The k best labels of each text, scores are cosines in [-1, 1]. Fewer than k only where the store
-  // has fewer. A text without any known feature gets an empty ranking. kInvalidInput for k < 1.
+  // The k best labels of each text, scores are cosines in [-1, 1]. Fewer than k only where the
+  // store has fewer. A text without any known feature gets an empty ranking. kInvalidInput for k
+  // < 1.
   std::vector<LabelRanking> rank(std::span<const std::string> texts, int k,
                                  const SearchOptions& search = {}) const;
-  std::vector<LabelRanking> rank(EmbeddingView queries, int k, const SearchOptions& search = {}) const;
+  std::vector<LabelRanking> rank(EmbeddingView queries, int k,
+                                 const SearchOptions& search = {}) const;
   EmbeddingMatrix encode(std::span<const std::string> texts) const;
   EmbeddingMatrix encode_labels(std::span<const Label> labels) const;
 
