@@ -17,6 +17,7 @@ struct CorpusRow {
   std::vector<std::string> label_keys;
   std::vector<std::uint32_t> label_rows;
   std::uint64_t line = 0;  // 1-based, for messages
+  std::uint64_t row = 0;   // 0-based document number in the file, bad rows counted
 };
 
 struct LabelRow {
@@ -24,12 +25,13 @@ struct LabelRow {
   std::string name;
   std::string text;
   std::uint64_t line = 0;
+  std::uint64_t row = 0;  // what label_rows refer to
 };
 
-// Streams one file of a corpus, plain or gzip, in memory bounded by `max_line_bytes`. A bad row throws kInvalidInput whose
-// message begins "FILE:LINE: " and says what to do; the reader stands behind it then, so that a caller
-// may tolerate it and go on. A damaged stream (truncated gzip, a count that contradicts the header) is
-// kCorrupt and final. One caller.
+// Streams one file of a corpus, plain or gzip, in memory bounded by `max_line_bytes`. A bad row
+// throws kInvalidInput whose message begins "FILE:LINE: " and says what to do; the reader stands
+// behind it then, so that a caller may tolerate it and go on. A damaged stream (truncated gzip, a
+// count that contradicts the header) is kCorrupt and final. One caller.
 class CorpusReader {
  public:
   virtual ~CorpusReader() = default;
@@ -43,6 +45,7 @@ class CorpusReader {
   virtual std::uint64_t declared_features() const { return 0; }
 };
 
+// Streams a label file; errors as above.
 class LabelReader {
  public:
   virtual ~LabelReader() = default;
@@ -50,7 +53,8 @@ class LabelReader {
 };
 
 struct ReaderOptions {
-  std::string format = "auto";  // a row of corpus_formats(), or auto: recognised by name and first line
+  std::string format =
+      "auto";  // a row of corpus_formats(), or auto: recognised by name and first line
   std::uint64_t max_line_bytes = 16u << 20;
 };
 
@@ -67,7 +71,9 @@ const CorpusFormat& find_format(std::string_view name);
 // Resolves "auto" by looking at the file's name and first line; kInvalidInput where it cannot tell.
 const CorpusFormat& recognise_format(const std::filesystem::path& file);
 
-std::unique_ptr<CorpusReader> open_corpus(const std::filesystem::path& file, const ReaderOptions& options);
-std::unique_ptr<LabelReader> open_labels(const std::filesystem::path& file, const ReaderOptions& options);
+std::unique_ptr<CorpusReader> open_corpus(const std::filesystem::path& file,
+                                          const ReaderOptions& options);
+std::unique_ptr<LabelReader> open_labels(const std::filesystem::path& file,
+                                         const ReaderOptions& options);
 
 }  // namespace dexter
