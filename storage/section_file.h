@@ -70,11 +70,15 @@ class SectionFileReader {
   void verify() const;
 
  private:
+  friend void verify_section_file(const std::filesystem::path&);
+  friend void verify_section_file(const std::filesystem::path&, const FileRef&);
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
 
-// Checks a section file of any type, all of it; throws kCorrupt/kIo naming it.
+// Checks a section file of any type, all of it; throws kCorrupt/kIo naming it. With `ref` it must be
+// the file that `ref` names.
 void verify_section_file(const std::filesystem::path& path);
+void verify_section_file(const std::filesystem::path& root, const FileRef& ref);
 
 }  // namespace dexter
