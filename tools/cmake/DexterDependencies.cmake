@@ -1,4 +1,5 @@
-# Third-party libraries as imported targets. tools/setup puts LibTorch and FAISS into the cache folder.
+# Third-party libraries as imported targets. Read by our own build and, installed, by the package config of dexter.
+# tools/setup puts LibTorch and FAISS into the cache folder.
 if(DEFINED ENV{DEXTER_CACHE})
   set(dexter_default_cache $ENV{DEXTER_CACHE})
 elseif(DEFINED ENV{XDG_CACHE_HOME})
@@ -11,30 +12,62 @@ set(DEXTER_CACHE ${dexter_default_cache} CACHE PATH "Where tools/setup keeps Lib
 find_package(Threads REQUIRED)
 find_package(OpenMP REQUIRED COMPONENTS CXX)
 find_package(ZLIB REQUIRED)
-find_package(RocksDB REQUIRED)
-find_package(spdlog REQUIRED)
-find_package(CLI11 REQUIRED)
+foreach(package IN ITEMS RocksDB spdlog)
+  find_package(${package} CONFIG QUIET)
+  if(NOT ${package}_FOUND)
+    message(FATAL_ERROR "${package} was not found; tools/setup installs its Debian package")
+  endif()
+endforeach()
 find_package(Boost 1.81 REQUIRED)
-find_library(DEXTER_UTF8PROC utf8proc REQUIRED)
 
-# LibTorch: the CPU library of the PyPI wheel. It needs the CUDA runtime's libraries even on the CPU.
-set(dexter_torch ${DEXTER_CACHE}/torch-2.11.0)
-find_path(DEXTER_TORCH_INCLUDE ATen/ATen.h HINTS ${dexter_torch}/torch/include REQUIRED)
-find_library(DEXTER_TORCH_CPU torch_cpu HINTS ${dexter_torch}/torch/lib REQUIRED)
-find_library(DEXTER_C10 c10 HINTS ${dexter_torch}/torch/lib REQUIRED)
-find_library(DEXTER_TORCH_GOMP NAMES libgomp.so.1 HINTS ${dexter_torch}/torch/lib NO_DEFAULT_PATH)
-add_library(dexter_torch INTERFACE)
-target_include_directories(dexter_torch SYSTEM INTERFACE
+# dexter_find(VARIABLE WHAT find_path|find_library ARGUMENTS...): a file that tools/setup brings, or a clear end.
+macro(dexter_find variable what command)
+  cmake_language(CALL ${command} ${variable} ${ARGN})
+  if(NOT ${variable})
+    message(FATAL_ERROR "${what} was not found (cache folder: ${DEXTER_CACHE}).\n"
+      "Run tools/setup, or set ${variable} to where it is.")
+  endif()
+endmacro()
+
+dexter_find(DEXTER_UTF8PROC "utf8proc" find_library NAMES utf8proc)
+
+# LibTorch: the CPU library of the Python wheel. It needs the CUDA runtime's libraries even on the CPU.
+set(dexter_torch_tree ${DEXTER_CACHE}/torch-2.11.0)
+dexter_find(DEXTER_TORCH_INCLUDE "LibTorch 2.11's headers" find_path
+  NAMES torch/csrc/api/include/torch/torch.h HINTS ${dexter_torch_tree}/torch/include)
+dexter_find(DEXTER_TORCH_CPU "LibTorch 2.11's libtorch_cpu.so" find_library
+  NAMES torch_cpu HINTS ${dexter_torch_tree}/torch/lib)
+dexter_find(DEXTER_C10 "LibTorch 2.11's libc10.so" find_library
+  NAMES c10 HINTS ${dexter_torch_tree}/torch/lib)
+get_filename_component(dexter_torch_lib ${DEXTER_TORCH_CPU} DIRECTORY)
+
+add_library(dexter_torch INTERFACE IMPORTED GLOBAL)
+target_include_directories(dexter_torch INTERFACE
   ${DEXTER_TORCH_INCLUDE} ${DEXTER_TORCH_INCLUDE}/torch/csrc/api/include)
 target_compile_definitions(dexter_torch INTERFACE _GLIBCXX_USE_CXX11_ABI=1)
-get_filename_component(dexter_torch_lib ${DEXTER_TORCH_CPU} DIRECTORY)
 target_link_libraries(dexter_torch INTERFACE ${DEXTER_TORCH_CPU} ${DEXTER_C10})
-target_link_options(dexter_torch INTERFACE -Wl,--allow-shlib-undefined
-  -Wl,-rpath,${dexter_torch_lib} -Wl,-rpath,${dexter_torch}/nvidia/cu13/lib)
+target_link_options(dexter_torch INTERFACE LINKER:--allow-shlib-undefined
+  LINKER:-rpath,${dexter_torch_lib} LINKER:-rpath,${dexter_torch_tree}/nvidia/cu13/lib)
+
+# One OpenMP runtime in the process: the wheel carries its own libgomp, and FAISS and our loops use that one.
+find_file(DEXTER_GOMP libgomp.so.1 HINTS ${dexter_torch_lib} NO_DEFAULT_PATH)
+add_library(dexter_openmp INTERFACE IMPORTED GLOBAL)
+if(DEXTER_GOMP)
+  target_compile_options(dexter_openmp INTERFACE ${OpenMP_CXX_FLAGS})
+  target_link_libraries(dexter_openmp INTERFACE ${DEXTER_GOMP})
+else()
+  target_link_libraries(dexter_openmp INTERFACE OpenMP::OpenMP_CXX)
+endif()
+
+if(DEXTER_CUDA)
+  include(${CMAKE_CURRENT_LIST_DIR}/DexterCuda.cmake)
+endif()
 
 # FAISS: static, AVX2, built by tools/setup; its BLAS is the one LibTorch exports.
-find_path(DEXTER_FAISS_INCLUDE faiss/IndexFlat.h HINTS ${DEXTER_CACHE}/faiss-1.7.3/include REQUIRED)
-find_library(DEXTER_FAISS NAMES faiss_avx2 faiss HINTS ${DEXTER_CACHE}/faiss-1.7.3/lib REQUIRED)
-add_library(dexter_faiss INTERFACE)
-target_include_directories(dexter_faiss SYSTEM INTERFACE ${DEXTER_FAISS_INCLUDE})
-target_link_libraries(dexter_faiss INTERFACE ${DEXTER_FAISS} dexter_torch OpenMP::OpenMP_CXX)
+dexter_find(DEXTER_FAISS_INCLUDE "FAISS 1.7.3's headers" find_path
+  NAMES faiss/IndexFlat.h HINTS ${DEXTER_CACHE}/faiss-1.7.3/include)
+dexter_find(DEXTER_FAISS "FAISS 1.7.3's libfaiss_avx2.a" find_library
+  NAMES faiss_avx2 HINTS ${DEXTER_CACHE}/faiss-1.7.3/lib)
+add_library(dexter_faiss INTERFACE IMPORTED GLOBAL)
+target_include_directories(dexter_faiss INTERFACE ${DEXTER_FAISS_INCLUDE})
+target_link_libraries(dexter_faiss INTERFACE ${DEXTER_FAISS} dexter_torch dexter_openmp)

@@ -4,8 +4,9 @@ set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_SKIP_RPATH ON)  # dexter_torch brings the only run path that is needed, built or installed
 if(NOT CMAKE_BUILD_TYPE)
-  set(CMAKE_BUILD_TYPE Release)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Release, Debug or RelWithDebInfo" FORCE)
 endif()
 
 find_program(DEXTER_CCACHE ccache)
@@ -14,16 +15,22 @@ if(DEXTER_CCACHE)
 endif()
 
 add_library(dexter_settings INTERFACE)
-target_include_directories(dexter_settings INTERFACE $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}>)
+target_include_directories(dexter_settings INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(dexter_settings INTERFACE
   -march=x86-64-v3 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Werror)
 if(DEXTER_SANITIZE)
-  target_compile_options(dexter_settings INTERFACE -fsanitize=${DEXTER_SANITIZE} -fno-omit-frame-pointer)
+  target_compile_options(dexter_settings INTERFACE
+    -fsanitize=${DEXTER_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(dexter_settings INTERFACE -fsanitize=${DEXTER_SANITIZE})
 endif()
 
-# dexter_library(NAME SOURCES...): a static library of ours.
+# dexter_library(dexter_NAME SOURCES...): a static library of ours, installed as dexter::NAME.
 function(dexter_library name)
   add_library(${name} STATIC ${ARGN})
   target_link_libraries(${name} PUBLIC $<BUILD_INTERFACE:dexter_settings>)
+  target_compile_features(${name} PUBLIC cxx_std_20)
+  target_include_directories(${name} INTERFACE $<INSTALL_INTERFACE:include/dexter>)
+  string(REPLACE dexter_ "" exported ${name})
+  set_target_properties(${name} PROPERTIES EXPORT_NAME ${exported})
+  install(TARGETS ${name} EXPORT dexter ARCHIVE)
 endfunction()
