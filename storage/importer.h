@@ -15,11 +15,13 @@ struct ImportOptions {
   std::string format = "auto";
   std::filesystem::path train;
   std::filesystem::path test;    // may be empty
-  std::filesystem::path labels;  // may be empty: jsonl then takes labels from the documents, lf-xmc looks for lbl.json[.gz] beside train
-  std::filesystem::path filter;  // may be empty: "test_row label_row" lines, the LF data sets' reciprocal pairs
-  std::uint64_t skip_bad = 0;    // bad rows tolerated in all; each is a warning
+  std::filesystem::path labels;  // may be empty: jsonl then takes labels from the documents, lf-xmc
+                                 // looks for lbl.json[.gz] beside train
+  std::filesystem::path
+      filter;  // may be empty: "test_row label_row" lines, the LF data sets' reciprocal pairs
+  std::uint64_t skip_bad = 0;  // bad rows tolerated in all; each is a warning
   std::uint64_t max_line_bytes = 16u << 20;
-  bool replace = false;          // the store may hold a corpus, which this one replaces
+  bool replace = false;  // the store may hold a corpus, which this one replaces
 };
 
 struct ImportReport {
@@ -32,6 +34,7 @@ struct ImportReport {
 
 // Reads a corpus into `catalog` (open for writing). Any error leaves the store as it was. Errors:
 // kInvalidInput "FILE:LINE: ..." for a bad row beyond `skip_bad`; kCorrupt for a damaged file.
-ImportReport import_corpus(Catalog& catalog, const ImportOptions& options, const Progress& progress);
+ImportReport import_corpus(Catalog& catalog, const ImportOptions& options,
+                           const Progress& progress);
 
 }  // namespace dexter
