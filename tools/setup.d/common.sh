@@ -3,18 +3,20 @@
 
 export DEXTER_CACHE=${DEXTER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/dexter}
 
-say() { printf 'setup: %s\n' "$*"; }
+program=$(basename "$0")
+
+say() { printf '%s: %s\n' "$program" "$*"; }
 
 fail() {
-  printf 'setup: %s\n' "$*" >&2
+  printf '%s: %s\n' "$program" "$*" >&2
   exit 1
 }
 
 check_machine() {
   [[ $(uname -sm) == "Linux x86_64" ]] ||
     fail "checking the machine: dexter is built for Linux on x86_64, this is $(uname -sm)"
-  grep -qw avx2 /proc/cpuinfo && grep -qw fma /proc/cpuinfo ||
-    fail "checking the machine: the processor lacks AVX2 or FMA (x86-64-v3), which every part is compiled for"
+  grep -qw avx2 /proc/cpuinfo ||
+    fail "checking the machine: the processor lacks AVX2, and every part is compiled for x86-64-v3"
 }
 
 # One set-up at a time per cache folder; the lock goes with the process.
@@ -44,6 +46,15 @@ make_tree() {
   mv "$scratch/tree" "$tree"
   rm -rf "$scratch"
   say "$name: done in $((SECONDS - started)) s"
+}
+
+# Compilers to run at once: one a core, but each may take 2 GB (a unit that includes LibTorch does).
+build_jobs() {
+  local available_kb cores by_memory
+  cores=$(nproc)
+  available_kb=$(awk '/^MemAvailable:/ {print $2}' /proc/meminfo)
+  by_memory=$((available_kb / 2000000))
+  echo $((by_memory < 1 ? 1 : by_memory < cores ? by_memory : cores))
 }
 
 # run_logged LOG COMMAND...: quiet when it works; the log's end and its place when it does not.
