@@ -7,9 +7,6 @@
 #include <charconv>
 #include <cmath>
 #include <cstdint>
-#include <fstream>
-#include <iterator>
-#include <limits>
 #include <type_traits>
 #include <variant>
 
@@ -17,6 +14,7 @@
 
 #include "engine/nearest_name.h"
 #include "storage/error.h"
+#include "storage/file_io.h"
 
 namespace dexter {
 namespace {
@@ -242,13 +240,7 @@ void merge_json(Config& config, std::string_view text, std::string_view source) 
 }
 
 void merge_file(Config& config, const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  ensure(in.good(), ErrorKind::kNotFound,
-         fmt::format("reading options: {} cannot be opened; check the path", file.string()));
-  const std::string text{std::istreambuf_iterator<char>(in), {}};
-  ensure(!in.bad(), ErrorKind::kIo,
-         fmt::format("reading options: {} cannot be read; check it", file.string()));
-  merge_json(config, text, file.string());
+  merge_json(config, read_file(file), file.string());
 }
 
 void merge_assignment(Config& config, std::string_view assignment) {

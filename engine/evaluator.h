@@ -18,6 +18,8 @@ struct EvaluatorOptions {
   PropensityConstants propensity;
   int batch = 256;
   int sample_hits = 12;  // example documents kept for the report, half hits and half misses
+  std::uint64_t documents_expected = 0;  // for progress; 0: unknown
+  void validate() const;                 // kInvalidInput
 };
 
 struct MetricAtK {
@@ -60,11 +62,17 @@ struct Report {
 // engine's store.
 using ExampleStream = std::function<bool(Example&)>;
 
+// Streams the examples through `engine.rank` in batches; memory does not grow with their number.
+// `Example::excluded` are dropped from the answers before anything is counted. Labels that were
+// removed from the store stay in the truth as misses; propensities and bands are by the store's
+// training part. `queries_per_second` counts the time inside `rank` alone. kInvalidInput for a
+// stream without examples.
 Report evaluate(const RetrievalEngine& engine, const ExampleStream& next,
                 const EvaluatorOptions& options, const Progress& progress);
 
-// {"P@1": 41.0, "nDCG@5": ..., "PSP@5": ..., "R@10": ..., "documents": n, "labels": n,
-// "queries_per_second": x, ...}; percent.
+// {"P@1": 41.0, "nDCG@5": ..., "PSP@5": ..., "R@10": ..., "coverage@5": ..., "documents": n,
+// "labels": n, "queries_per_second": x, "intervals": {"P@1": 0.45, ...}, "bands": {"1-5":
+// {"labels": n, "positives": n, "R@5": ..., "R@10": ...}, ...}}; percent, intervals as half widths.
 std::string to_json(const Report& report);
 
 }  // namespace dexter

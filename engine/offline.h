@@ -28,6 +28,8 @@ TrainReport train(Catalog& catalog, const Config& config, bool resume,
 struct IndexReport {
   GenerationInfo generation;
   IndexDescription index;
+  std::uint64_t unanswerable_labels =
+      0;  // without any feature the encoder knows; left out of the index
   double encode_seconds = 0;
   double build_seconds = 0;
 };
@@ -36,7 +38,10 @@ struct IndexReport {
 // generation.
 IndexReport build_generation(Catalog& catalog, const Config& config, const Progress& progress);
 
-// Adds or replaces labels; answerable at the next open. One atomic write for all of them.
+// Adds or replaces labels by key; answerable at the next open from their text alone, without a
+// training document. One atomic write for all of them; `id` is ignored, an empty name is the key,
+// an empty text the name. kInvalidInput for an empty or repeated key, text that is not UTF-8, and a
+// text without any feature the encoder knows.
 std::vector<LabelId> add_labels(Catalog& catalog, std::span<const Label> labels);
 
 }  // namespace dexter

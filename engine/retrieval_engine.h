@@ -35,11 +35,13 @@ class RetrievalEngine {
   EmbeddingMatrix encode(std::span<const std::string> texts) const;
   EmbeddingMatrix encode_labels(std::span<const Label> labels) const;
 
-  // Names of ranked labels, from memory where they are cached.
+  // Names of ranked labels in their order, from memory up to two million labels. kCorrupt for an id
+  // that is no label.
   std::vector<Label> labels(const LabelRanking& ranking) const;
   const Catalog& catalog() const;
   std::uint64_t generation() const;
-  std::uint64_t label_count() const;  // answerable labels
+  // Answerable labels: those of the store but for labels that no known feature describes.
+  std::uint64_t label_count() const;
   IndexDescription index() const;
 
  private:

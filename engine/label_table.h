@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "storage/types.h"
+
+namespace dexter {
+
+// Labels in memory, packed: key, name and text lie one after the other in one buffer, and a text
+// equal to the name is kept once. Const methods are safe from many threads.
+class LabelTable {
+ public:
+  // Ids come ascending.
+  void add(const Label& label);
+  void shrink_to_fit();
+  std::optional<Label> find(LabelId id) const;
+  std::size_t size() const { return rows_.size(); }
+
+ private:
+  struct Row {
+    LabelId id;
+    std::uint32_t key, name, text;  // lengths in bytes
+    std::uint64_t offset;
+    bool text_is_name;
+  };
+  std::vector<Row> rows_;
+  std::string bytes_;
+};
+
+}  // namespace dexter

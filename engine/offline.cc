@@ -1,0 +1,251 @@
+// The offline flow: corpus to encoder, encoder to index, and labels added afterwards.
+#include "engine/offline.h"
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <numeric>
+#include <unordered_set>
+
+#include <spdlog/fmt/fmt.h>
+
+#include "encoders/encoder.h"
+#include "engine/history.h"
+#include "engine/training_corpus.h"
+#include "storage/crash_point.h"
+#include "storage/error.h"
+#include "storage/line_reader.h"
+
+namespace dexter {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t kLabelsPerChunk = 4096;
+constexpr std::size_t kTuningQueries = 512;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// One more than the largest number that a file of `folder` begins with, so that a name is never
+// used for two files, one of which a reader may have open.
+std::uint64_t next_file_number(const fs::path& folder) {
+  fs::create_directories(folder);
+  std::uint64_t newest = 0;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    std::uint64_t number = 0;
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+    if (error == std::errc()) newest = std::max(newest, number);
+  }
+  return newest + 1;
+}
+
+bool is_zero(std::span<const float> row) {
+  return std::all_of(row.begin(), row.end(), [](float x) { return x == 0; });
+}
+
+const EncoderInfo& trained_encoder(const Catalog& catalog) {
+  const Manifest& manifest = catalog.manifest();
+  const bool usable =
+      manifest.trained && manifest.corpus && manifest.trained->corpus == manifest.corpus->number;
+  ensure(usable, ErrorKind::kNotFound,
+         fmt::format("indexing {}: the store has no encoder trained on its corpus; run "
+                     "`dexter train`",
+                     catalog.path().string()));
+  return *manifest.trained;
+}
+
+// Vectors of labels, and their ids. [labels x dim]
+struct EncodedLabels {
+  std::vector<std::int64_t> ids;
+  std::vector<float> values;
+  int dim = 0;
+
+  EmbeddingView view() const { return {values.data(), ids.size(), dim}; }
+};
+
+// Encodes chunk by chunk, writes each to the store, and keeps the rows that can be searched.
+class LabelEncoding {
+ public:
+  LabelEncoding(Catalog& catalog, const Encoder& encoder, const Progress& progress)
+      : catalog_(catalog), encoder_(encoder), progress_(progress) {
+    encoded_.dim = encoder.dim();
+  }
+
+  EncodedLabels run() {
+    std::vector<Label> all;
+    all.reserve(catalog_.label_count());
+    encoded_.values.reserve(all.capacity() * static_cast<std::size_t>(encoded_.dim));
+    catalog_.scan_labels([&](Label&& label) { all.push_back(std::move(label)); });
+    const std::span<const Label> labels = all;
+    for (std::size_t first = 0; first < labels.size(); first += kLabelsPerChunk) {
+      progress_.check("encoding labels");
+      encode_chunk(labels.subspan(first, std::min(kLabelsPerChunk, labels.size() - first)),
+                   first == 0);
+      crash_point("index.after_vectors_chunk");
+      progress_.update({"encoding labels",
+                        std::min(first + kLabelsPerChunk, labels.size()),
+                        labels.size(),
+                        "labels",
+                        {}});
+    }
+    return std::move(encoded_);
+  }
+
+ private:
+  void encode_chunk(std::span<const Label> labels, bool is_first) {
+    const EmbeddingMatrix vectors = encoder_.encode_labels(labels);
+    std::vector<std::int64_t> ids(labels.size());
+    std::transform(labels.begin(), labels.end(), ids.begin(),
+                   [](const Label& label) { return std::int64_t{value(label.id)}; });
+    catalog_.put_vectors(Space::kLabels, ids, vectors, is_first);
+    for (std::size_t i = 0; i < labels.size(); ++i) {
+      const std::span<const float> row = vectors.row(i);
+      if (is_zero(row)) continue;
+      encoded_.ids.push_back(ids[i]);
+      encoded_.values.insert(encoded_.values.end(), row.begin(), row.end());
+    }
+  }
+
+  Catalog& catalog_;
+  const Encoder& encoder_;
+  const Progress& progress_;
+  EncodedLabels encoded_;
+};
+
+// Real queries to tune the index by; zero rows would tie with everything.
+EncodedLabels tuning_queries(const Catalog& catalog, const Encoder& encoder, const Config& config) {
+  EncodedLabels queries;
+  queries.dim = encoder.dim();
+  if (config.index.kind == "flat") return queries;
+  const std::vector<std::string> texts =
+      sample_validation_texts(catalog, config.train.validation_fraction, kTuningQueries);
+  if (texts.empty()) return queries;
+  const EmbeddingMatrix vectors = encoder.encode(texts);
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    if (is_zero(vectors.row(i))) continue;
+    queries.ids.push_back(static_cast<std::int64_t>(i));
+    queries.values.insert(queries.values.end(), vectors.row(i).begin(), vectors.row(i).end());
+  }
+  return queries;
+}
+
+// The stored configuration, which tells how the encoder was trained, with the options of this run.
+Config effective_config(const Manifest& manifest, const Config& config) {
+  Config effective = config;
+  if (!manifest.config.empty()) merge_json(effective, manifest.config, "the store's configuration");
+  effective.index = config.index;
+  effective.runtime = config.runtime;
+  return effective;
+}
+
+// Writes the index file of the next generation and fills in what the report says of it.
+void save_index(const Catalog& catalog, const VectorIndex& index, IndexReport& report) {
+  const fs::path folder = catalog.path() / "index";
+  GenerationInfo& generation = report.generation;
+  generation.number = next_file_number(folder);
+  if (const auto& former = catalog.manifest().generation)
+    generation.number = std::max(generation.number, former->number + 1);
+  generation.label_index =
+      index.save(folder / fmt::format("{:06}.labels.idx", generation.number), catalog.path());
+  report.index = index.describe();
+  generation.index_kind = report.index.kind;
+  generation.index_reason = report.index.reason;
+}
+
+std::vector<Label> completed(std::span<const Label> labels) {
+  std::vector<Label> result(labels.begin(), labels.end());
+  std::unordered_set<std::string> keys;
+  for (Label& label : result) {
+    if (label.name.empty()) label.name = label.key;
+    if (label.text.empty()) label.text = label.name;
+    for (const std::string* text : {&label.key, &label.name, &label.text})
+      ensure(
+          find_invalid_utf8(*text) == std::string_view::npos, ErrorKind::kInvalidInput,
+          "adding labels: a key, name or text is not UTF-8; convert it, for instance with iconv");
+    ensure(!label.key.empty(), ErrorKind::kInvalidInput,
+           fmt::format("adding labels: the label named '{}' has no key; give it one", label.name));
+    ensure(
+        keys.insert(label.key).second, ErrorKind::kInvalidInput,
+        fmt::format("adding labels: the key '{}' is given twice; give each label once", label.key));
+  }
+  return result;
+}
+
+EmbeddingMatrix encode_added(const Catalog& catalog, std::span<const Label> labels) {
+  const std::optional<GenerationInfo>& generation = catalog.manifest().generation;
+  if (!generation) return {};
+  const std::unique_ptr<Encoder> encoder = load_encoder(catalog.path(), generation->encoder.file);
+  EmbeddingMatrix vectors = encoder->encode_labels(labels);
+  for (std::size_t i = 0; i < labels.size(); ++i)
+    ensure(!is_zero(vectors.row(i)), ErrorKind::kInvalidInput,
+           fmt::format("adding labels: the text of '{}', '{}', has no word that the encoder knows, "
+                       "so that no query could find it; describe the label in other words",
+                       labels[i].key, labels[i].text));
+  return vectors;
+}
+
+}  // namespace
+
+TrainReport train(Catalog& catalog, const Config& config, bool resume,
+                  const std::function<void(const EpochRecord&)>& on_epoch,
+                  const Progress& progress) {
+  config.validate();
+  const TrainingSet set = load_training_set(catalog, config.train.validation_fraction, progress);
+  const fs::path checkpoint = catalog.path() / "train" / "checkpoint";
+  fs::create_directories(checkpoint.parent_path());
+  const std::string file =
+      fmt::format("encoders/{:06}.enc", next_file_number(catalog.path() / "encoders"));
+  TrainReport report = train_encoder(config.encoder, config.loss, config.train, set, catalog.path(),
+                                     file, checkpoint, resume, on_epoch, progress);
+  report.encoder.corpus = catalog.manifest().corpus->number;
+  crash_point("train.before_history");
+  catalog.put_note("history", to_json(report));
+  crash_point("train.before_commit");
+  Manifest manifest = catalog.manifest();
+  manifest.trained = report.encoder;
+  manifest.config = to_json(config);
+  catalog.commit(manifest);
+  crash_point("train.before_checkpoint_removal");
+  fs::remove(checkpoint);
+  return report;
+}
+
+IndexReport build_generation(Catalog& catalog, const Config& config, const Progress& progress) {
+  config.validate();
+  IndexReport report;
+  report.generation.encoder = trained_encoder(catalog);
+  const Config effective = effective_config(catalog.manifest(), config);
+  const Clock::time_point start = Clock::now();
+  const std::unique_ptr<Encoder> encoder =
+      load_encoder(catalog.path(), report.generation.encoder.file);
+  const EncodedLabels labels = LabelEncoding(catalog, *encoder, progress).run();
+  const EncodedLabels queries = tuning_queries(catalog, *encoder, effective);
+  report.encode_seconds = seconds_since(start);
+  progress.check("building the index");
+  progress.update({"building the index", 0, labels.ids.size(), "labels", {}});
+  save_index(catalog, *build_index(config.index, labels.view(), labels.ids, queries.view()),
+             report);
+  report.build_seconds = seconds_since(start) - report.encode_seconds;
+  report.generation.labels = catalog.label_count();
+  report.unanswerable_labels = report.generation.labels - labels.ids.size();
+  crash_point("index.before_commit");
+  Manifest manifest = catalog.manifest();
+  manifest.generation = report.generation;
+  manifest.config = to_json(effective);
+  catalog.commit(manifest, /*clear_changes=*/true);
+  crash_point("index.committed");
+  progress.update({"building the index", labels.ids.size(), labels.ids.size(), "labels", {}});
+  return report;
+}
+
+std::vector<LabelId> add_labels(Catalog& catalog, std::span<const Label> labels) {
+  const std::vector<Label> complete = completed(labels);
+  if (complete.empty()) return {};
+  return catalog.put_labels(complete, encode_added(catalog, complete));
+}
+
+}  // namespace dexter
