@@ -18,8 +18,13 @@ namespace dexter {
 
 struct EncoderOptions {
   std::string kind = "bag";
-  int dim = 256;
-  void validate() const;
+  int dim = 256;                // a multiple of 16
+  int hidden = 256;             // width of the residual layer of each side; 0 for none
+  bool pairs = true;
+  int ngram = 5;                // characters of a character n-gram; 0 for none
+  int min_count = 2;            // texts a feature must occur in to get a row of its own
+  int max_features = 1 << 20;
+  void validate() const;        // kInvalidInput naming the option, its value and its range
 };
 
 struct LossOptions {
@@ -29,10 +34,55 @@ struct LossOptions {
 };
 
 struct TrainerOptions {
-  int epochs = 0;  // 0: the encoder's own default
+  int epochs = 4;
+  int batch = 1024;
+  int negatives = 4096;         // labels sampled per batch beside its positives; 0 for all labels
+  double learning_rate = 0.01;  // of the embedding tables
+  double network_learning_rate = 0.001;
+  double warmup = 0.02;         // share of all steps
+  double feature_dropout = 0;
+  bool free_vectors = true;
+  double validation_fraction = 0.03;
+  int validation_documents = 20000;  // at most
+  int patience = 2;             // epochs without a better validation P@1 before stopping; 0 never stops
+  double checkpoint_seconds = 120;   // least time between two checkpoints; each is taken at an epoch's end
   std::uint64_t seed = 1;
   void validate() const;
 };
+
+template <class Visitor>
+void visit(Visitor& v, EncoderOptions& o) {
+  v("kind", o.kind, "encoder: bag (embedding bag of words, word pairs and character n-grams)");
+  v("dim", o.dim, "dimensions of a vector, a multiple of 16");
+  v("hidden", o.hidden, "bag: width of the residual layer of each side, a multiple of 16; 0 for none");
+  v("pairs", o.pairs, "bag: pairs of neighbouring words are features");
+  v("ngram", o.ngram, "bag: characters of a character n-gram; 0 for none");
+  v("min_count", o.min_count, "bag: texts a feature must occur in");
+  v("max_features", o.max_features, "bag: rows of the embedding table at most, the most frequent first");
+}
+
+template <class Visitor>
+void visit(Visitor& v, LossOptions& o) {
+  v("name", o.name, "loss: decoupled_softmax or softmax");
+  v("temperature", o.temperature, "divides the cosine of a document and a label");
+}
+
+template <class Visitor>
+void visit(Visitor& v, TrainerOptions& o) {
+  v("epochs", o.epochs, "passes over the training documents");
+  v("batch", o.batch, "documents per step");
+  v("negatives", o.negatives, "labels sampled per step beside the batch's own; 0 for all labels");
+  v("learning_rate", o.learning_rate, "Adam's, of the embedding tables; falls linearly to 0");
+  v("network_learning_rate", o.network_learning_rate, "Adam's, of the residual layers");
+  v("warmup", o.warmup, "share of the steps in which the learning rate rises");
+  v("feature_dropout", o.feature_dropout, "share of a document's features left out at each step");
+  v("free_vectors", o.free_vectors, "a learnt vector per label with training documents beside its text");
+  v("validation_fraction", o.validation_fraction, "share of the training documents held out");
+  v("validation_documents", o.validation_documents, "held-out documents scored after an epoch, at most");
+  v("patience", o.patience, "epochs without a better validation P@1 before stopping; 0 never stops");
+  v("checkpoint_seconds", o.checkpoint_seconds, "least seconds between two checkpoints");
+  v("seed", o.seed, "seed of initial values, order and sampling");
+}
 
 // What training reads: the whole corpus in memory, texts as they were imported.
 struct TrainingSet {
