@@ -45,7 +45,8 @@ struct SearchOptions {
   int ef = 0;
 };
 
-// Row i holds `k` hits, best first, ties by ascending id; missing hits are kNoId with score -infinity.
+// Row i holds `k` hits, best first, ties by ascending id; missing hits are kNoId with score
+// -infinity.
 struct SearchResult {
   int k = 0;
   std::vector<std::int64_t> ids;  // [queries x k]
@@ -61,27 +62,32 @@ struct IndexDescription {
   IndexOptions options;   // as built; tuned values filled in
 };
 
-// Nearest neighbours by inner product over float32 vectors with caller's ids (non-negative, distinct).
-// `search` and `describe` are safe from many threads, also together; everything else needs one caller.
+// Nearest neighbours by inner product over float32 vectors with caller's ids (non-negative,
+// distinct). `search` and `describe` are safe from many threads, also together; everything else
+// needs one caller.
 class VectorIndex {
  public:
   virtual ~VectorIndex() = default;
-  // The k vectors of largest inner product for each query row [n x dim]. k >= 1. Uses OpenMP threads.
-  virtual SearchResult search(EmbeddingView queries, int k, const SearchOptions& options = {}) const = 0;
+  // The k vectors of largest inner product for each query row [n x dim]. k >= 1. Uses OpenMP
+  // threads.
+  virtual SearchResult search(EmbeddingView queries, int k,
+                              const SearchOptions& options = {}) const = 0;
   virtual IndexDescription describe() const = 0;
   // Writes a section file of type "index" and returns its reference, relative to `root`.
-  virtual FileRef save(const std::filesystem::path& file, const std::filesystem::path& root) const = 0;
+  virtual FileRef save(const std::filesystem::path& file,
+                       const std::filesystem::path& root) const = 0;
 };
 
-// Builds an index over `vectors` [n x dim] with `ids` [n]; resolves "auto" and tunes zero settings by
-// measured recall against exact search on `tuning_queries` [m x dim] (real queries where there are some;
-// an empty view takes a sample of the vectors). n may be 0. Errors: kInvalidInput for duplicate or negative ids, non-finite
-// values, dimensions that differ.
+// Builds an index over `vectors` [n x dim] with `ids` [n]; resolves "auto" and tunes zero settings
+// by measured recall against exact search on `tuning_queries` [m x dim] (real queries where there
+// are some; an empty view takes a sample of the vectors). n may be 0. Errors: kInvalidInput for
+// duplicate or negative ids, non-finite values, dimensions that differ.
 std::unique_ptr<VectorIndex> build_index(const IndexOptions& options, EmbeddingView vectors,
                                          std::span<const std::int64_t> ids,
                                          EmbeddingView tuning_queries = {});
 
-// kCorrupt / kIncompatible / kNotFound as SectionFileReader; the checksum is checked before FAISS parses.
+// kCorrupt / kIncompatible / kNotFound as SectionFileReader; the checksum is checked before FAISS
+// parses.
 std::unique_ptr<VectorIndex> load_index(const std::filesystem::path& root, const FileRef& ref);
 
 struct IndexKind {

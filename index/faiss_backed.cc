@@ -1,0 +1,109 @@
+// Rescoring of what FAISS proposes, and FAISS's bytes in and out of a section.
+#include "index/faiss_backed.h"
+
+#include <faiss/impl/io.h>
+#include <faiss/index_io.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include <spdlog/fmt/fmt.h>
+
+#include "index/tuning.h"
+
+namespace dexter {
+namespace {
+
+constexpr std::string_view kSection = "faiss";
+
+class SectionWriter final : public faiss::IOWriter {
+ public:
+  explicit SectionWriter(SectionFileWriter& writer) : writer_(writer) {}
+  size_t operator()(const void* values, size_t size, size_t count) override {
+    writer_.append({static_cast<const std::byte*>(values), size * count});
+    return count;
+  }
+
+ private:
+  SectionFileWriter& writer_;
+};
+
+class SectionReader final : public faiss::IOReader {
+ public:
+  explicit SectionReader(std::span<const std::byte> bytes) : rest_(bytes) {}
+  size_t operator()(void* values, size_t size, size_t count) override {
+    if (size == 0) return count;
+    const size_t whole = std::min(count, rest_.size() / size);
+    if (whole > 0) std::memcpy(values, rest_.data(), whole * size);
+    rest_ = rest_.subspan(whole * size);
+    return whole;
+  }
+  std::size_t rest() const { return rest_.size(); }
+
+ private:
+  std::span<const std::byte> rest_;
+};
+
+}  // namespace
+
+std::vector<Hit> FaissBacked::hits(EmbeddingView queries, int k,
+                                   const SearchOptions& options) const {
+  const std::vector<Candidate> found = translated(ErrorKind::kInternal, "searching an index",
+                                                  [&] { return candidates(queries, k, options); });
+  const std::size_t each = found.size() / queries.rows();
+  const auto width = static_cast<std::size_t>(k);
+  std::vector<Hit> best(queries.rows() * width);
+#pragma omp parallel if (queries.rows() > 1)
+  {
+    Rescorer rescore(queries.dim());
+#pragma omp for
+    for (std::size_t i = 0; i < queries.rows(); ++i)
+      rescore(queries.row(i), std::span(found).subspan(i * each, each),
+              std::span(best).subspan(i * width, width));
+  }
+  return best;
+}
+
+void FaissBacked::save_rows(SectionFileWriter& writer) const {
+  writer.begin(kSection);
+  SectionWriter out(writer);
+  translated(ErrorKind::kInternal, "saving an index",
+             [&] { faiss::write_index(&faiss_index(), &out); });
+  writer.end();
+}
+
+void FaissBacked::measure(const SortedRows& rows, EmbeddingView queries, const Knob& knob) {
+  if (rows.size() == 0) return;
+  IndexOptions& options = core().options;
+  const Tuning tuning(rows, queries, options.seed);
+  const auto recall_at = [&](int value) {
+    SearchOptions search;
+    search.*knob.asked = value;
+    return tuning.recall([&](EmbeddingView q, int k) { return hits(q, k, search); });
+  };
+  const int given = options.*knob.saved;
+  const Tuning::Setting setting =
+      given > 0 ? Tuning::Setting{given, recall_at(given)}
+                : tuning.smallest(knob.first, knob.last, options.recall, recall_at);
+  options.*knob.saved = setting.value;
+  core().reason += fmt::format("; {} {} {} recall@10 {:.4f} (asked for {}) {}", setting.value,
+                               knob.name, setting.recall >= options.recall ? "reach" : "only reach",
+                               setting.recall, options.recall, tuning.described());
+}
+
+std::unique_ptr<faiss::Index> read_faiss(const SectionFileReader& reader, const IndexCore& core) {
+  SectionReader in(reader.section(kSection));
+  std::unique_ptr<faiss::Index> index(
+      translated(ErrorKind::kCorrupt, "loading an index", [&] { return faiss::read_index(&in); }));
+  const auto rows = static_cast<FaissId>(core.ids.size());
+  ensure(in.rest() == 0 && index->d == core.dim && index->ntotal == rows &&
+             index->metric_type == faiss::METRIC_INNER_PRODUCT,
+         ErrorKind::kCorrupt,
+         fmt::format(
+             "loading an index: FAISS holds {} rows of {} dimensions, the file names {} of {} and "
+             "{} bytes are left over; build the index again",
+             index->ntotal, index->d, rows, core.dim, in.rest()));
+  return index;
+}
+
+}  // namespace dexter

@@ -1,0 +1,227 @@
+// What all kinds share: checks, ids, the sections of the file.
+#include "index/ranked_index.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+#include <random>
+#include <string_view>
+
+#include <spdlog/fmt/fmt.h>
+
+#include "storage/error.h"
+
+namespace dexter {
+namespace {
+
+// Scores of one batch are selected together; longer batches go in parts of this many queries, fewer
+// when k is large, which bounds the memory of a search.
+std::size_t queries_at_once(int k) {
+  return std::clamp<std::size_t>((std::size_t{1} << 18) / static_cast<std::size_t>(k), 8, 256);
+}
+
+double length(std::span<const float> vector) {
+  double squares = 0;
+  for (const float v : vector) squares += static_cast<double>(v) * static_cast<double>(v);
+  return std::sqrt(squares);
+}
+
+// Products of longer vectors would leave the range of float32.
+constexpr double kMaxScore = 1e38;
+
+// Visits the fields of the "about" section beside the options.
+template <class Visitor>
+void visit_about(Visitor& v, IndexCore& core, std::size_t& rows) {
+  v("rows", rows, "");
+  v("dim", core.dim, "");
+  v("max_norm", core.max_norm, "");
+  visit(v, core.options);
+}
+
+struct AboutWriter {
+  std::string text;
+  template <class T>
+  void operator()(std::string_view name, const T& value, std::string_view) {
+    text += fmt::format("{} {}\n", name, value);
+  }
+};
+
+struct AboutReader {
+  std::string_view text;
+  void operator()(std::string_view name, std::string& value, std::string_view) {
+    value = next(name);
+  }
+  template <class T>
+  void operator()(std::string_view name, T& value, std::string_view) {
+    const std::string_view word = next(name);
+    const auto parsed = std::from_chars(word.data(), word.data() + word.size(), value);
+    ensure(parsed.ec == std::errc() && parsed.ptr == word.data() + word.size(), ErrorKind::kCorrupt,
+           fmt::format("loading an index: '{}' is '{}', not a number; build the index again", name,
+                       word));
+  }
+  std::string_view next(std::string_view name) {
+    const std::size_t end = text.find('\n');
+    const std::string_view line = text.substr(0, end);
+    ensure(end != std::string_view::npos && line.starts_with(name) && line.size() > name.size(),
+           ErrorKind::kCorrupt,
+           fmt::format("loading an index: expected '{}', found '{}'; build the index again", name,
+                       line));
+    text.remove_prefix(end + 1);
+    return line.substr(name.size() + 1);
+  }
+};
+
+}  // namespace
+
+SortedRows::SortedRows(EmbeddingView vectors, std::span<const std::int64_t> ids, IndexCore& core)
+    : vectors_(vectors), order_(ids.size()) {
+  ensure(
+      vectors.dim() >= 1, ErrorKind::kInvalidInput,
+      fmt::format("building an index: vectors have {} dimensions; give at least 1", vectors.dim()));
+  ensure(ids.size() == vectors.rows(), ErrorKind::kInvalidInput,
+         fmt::format("building an index: {} ids for {} vectors; give one each", ids.size(),
+                     vectors.rows()));
+  ensure(ids.size() <= std::numeric_limits<std::int32_t>::max(), ErrorKind::kInvalidInput,
+         fmt::format("building an index: {} vectors, at most {} fit one index; split them",
+                     ids.size(), std::numeric_limits<std::int32_t>::max()));
+  std::iota(order_.begin(), order_.end(), 0U);
+  if (!std::is_sorted(ids.begin(), ids.end()))
+    std::sort(order_.begin(), order_.end(), [&](auto a, auto b) { return ids[a] < ids[b]; });
+  core.dim = vectors.dim();
+  core.ids.reserve(ids.size());
+  for (const std::uint32_t place : order_) {
+    const std::int64_t id = ids[place];
+    if (id < 0 || (!core.ids.empty() && core.ids.back() == id))
+      throw Error(
+          ErrorKind::kInvalidInput,
+          fmt::format("building an index: id {} is {}; ids must be distinct and not negative", id,
+                      id < 0 ? "negative" : "given twice"));
+    const double norm = length(vectors.row(place));
+    if (!std::isfinite(norm))
+      throw Error(
+          ErrorKind::kInvalidInput,
+          fmt::format("building an index: the vector of id {} holds a value that is not finite; "
+                      "check the encoder that made it",
+                      id));
+    core.max_norm = std::max(core.max_norm, norm);
+    core.ids.push_back(id);
+  }
+}
+
+RowBlocks SortedRows::blocks(std::size_t first, std::size_t count) const {
+  RowBlocks blocks(count, dim());
+  for (std::size_t i = 0; i < count; ++i) blocks.set_row(i, row(first + i));
+  return blocks;
+}
+
+EmbeddingView SortedRows::matrix(EmbeddingMatrix& copy) const {
+  if (std::ranges::is_sorted(order_)) return vectors_;
+  copy = EmbeddingMatrix(size(), dim());
+  for (std::size_t i = 0; i < size(); ++i) std::ranges::copy(row(i), copy.row(i).begin());
+  return copy;
+}
+
+EmbeddingMatrix SortedRows::sample(std::size_t count, int seed) const {
+  std::vector<std::uint32_t> all(size());
+  std::iota(all.begin(), all.end(), 0U);
+  std::vector<std::uint32_t> drawn;
+  std::mt19937 random(static_cast<std::mt19937::result_type>(seed));
+  std::ranges::sample(all, std::back_inserter(drawn), static_cast<std::ptrdiff_t>(count), random);
+  EmbeddingMatrix matrix(drawn.size(), dim());
+  for (std::size_t i = 0; i < drawn.size(); ++i)
+    std::ranges::copy(row(drawn[i]), matrix.row(i).begin());
+  return matrix;
+}
+
+void check_queries(EmbeddingView queries, const IndexCore& core, std::string_view doing) {
+  ensure(queries.rows() == 0 || queries.dim() == core.dim, ErrorKind::kInvalidInput,
+         fmt::format(
+             "{}: queries have {} dimensions but the index holds {}; encode with the encoder that "
+             "the index was built with",
+             doing, queries.dim(), core.dim));
+  for (std::size_t i = 0; i < queries.rows(); ++i) {
+    const double norm = length(queries.row(i));
+    if (!std::isfinite(norm) || norm * std::max(1.0, core.max_norm) > kMaxScore)
+      throw Error(
+          ErrorKind::kInvalidInput,
+          fmt::format(
+              "{}: query {} has length {}, the longest vector {}; values must be finite and "
+              "scores within float32; check the encoder",
+              doing, i, norm, core.max_norm));
+  }
+}
+
+SearchResult RankedIndex::search(EmbeddingView queries, int k, const SearchOptions& options) const {
+  ensure(k >= 1, ErrorKind::kInvalidInput,
+         fmt::format("searching an index: k is {}; ask for at least 1", k));
+  ensure(options.probes >= 0 && options.ef >= 0, ErrorKind::kInvalidInput,
+         fmt::format(
+             "searching an index: probes {} and ef {}; neither may be negative, 0 takes the saved",
+             options.probes, options.ef));
+  check_queries(queries, core_, "searching an index");
+  const auto width = static_cast<std::size_t>(k);
+  SearchResult result{.k = k,
+                      .ids = std::vector<std::int64_t>(queries.rows() * width, kNoId),
+                      .scores = std::vector<float>(queries.rows() * width, Hit{}.score)};
+  const int found = static_cast<int>(std::min(width, core_.ids.size()));
+  if (found == 0) return result;
+  const std::size_t step = queries_at_once(found);
+  for (std::size_t first = 0; first < queries.rows(); first += step) {
+    const std::size_t count = std::min(step, queries.rows() - first);
+    const std::vector<Hit> best = hits(queries.rows(first, count), found, options);
+    for (std::size_t i = 0; i < best.size(); ++i) {
+      if (best[i].row == kNoRow) continue;
+      const std::size_t place = (first + i / found) * width + i % found;
+      result.ids[place] = core_.ids[best[i].row];
+      result.scores[place] = best[i].score;
+    }
+  }
+  return result;
+}
+
+IndexDescription RankedIndex::describe() const {
+  return {.kind = core_.options.kind,
+          .reason = core_.reason,
+          .dim = core_.dim,
+          .size = core_.ids.size(),
+          .bytes = row_bytes() + core_.ids.size() * sizeof(std::int64_t),
+          .options = core_.options};
+}
+
+FileRef RankedIndex::save(const std::filesystem::path& file,
+                          const std::filesystem::path& root) const {
+  SectionFileWriter writer(file, kFileType, kFileVersion);
+  IndexCore core = core_;
+  std::size_t rows = core.ids.size();
+  AboutWriter about;
+  visit_about(about, core, rows);
+  writer.add("about", about.text);
+  writer.add("reason", core.reason);
+  writer.add("ids", std::as_bytes(std::span(core.ids)));
+  save_rows(writer);
+  return writer.commit(root);
+}
+
+IndexCore load_core(const SectionFileReader& reader) {
+  IndexCore core;
+  std::size_t rows = 0;
+  AboutReader about{reader.text("about")};
+  visit_about(about, core, rows);
+  core.reason = reader.text("reason");
+  const std::span<const std::byte> ids = reader.section("ids");
+  ensure(
+      ids.size() == rows * sizeof(std::int64_t) && core.dim >= 1, ErrorKind::kCorrupt,
+      fmt::format(
+          "loading an index: {} rows of {} dimensions but {} bytes of ids; build the index again",
+          rows, core.dim, ids.size()));
+  core.ids.resize(rows);
+  if (rows > 0) std::memcpy(core.ids.data(), ids.data(), ids.size());
+  ensure(std::ranges::adjacent_find(core.ids, std::greater_equal<>()) == core.ids.end() &&
+             (rows == 0 || core.ids.front() >= 0),
+         ErrorKind::kCorrupt, "loading an index: its ids are not ascending; build the index again");
+  return core;
+}
+
+}  // namespace dexter

@@ -1,0 +1,210 @@
+// Dot products of queries with blocks of rows, and the selection of the best.
+#include "index/row_scan.h"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+
+namespace dexter {
+namespace {
+
+constexpr std::size_t kLanes = RowBlocks::kLanes;
+constexpr std::size_t kPanelRows = RowBlocks::kLanes * RowBlocks::kPanel;
+
+template <int kWidth>
+struct Register {
+  using Floats [[gnu::vector_size(kWidth * sizeof(float)), gnu::aligned(4), gnu::may_alias]] =
+      float;
+};
+
+// scores[q][row] = sum over j of queries[j][q] * rows[j][row], in registers of kWidth floats.
+template <int kWidth, int kQueries, int kBlocks>
+[[gnu::always_inline]] inline void tile(const float* queries, const float* rows, std::size_t dim,
+                                        float* scores) {
+  using Floats = typename Register<kWidth>::Floats;
+  constexpr int kParts = static_cast<int>(kLanes) / kWidth;
+  constexpr int kVectors = kBlocks * kParts;
+  Floats sums[kQueries][kVectors];
+  for (int q = 0; q < kQueries; ++q)
+    for (int v = 0; v < kVectors; ++v) sums[q][v] = Floats{};
+  for (std::size_t j = 0; j < dim; ++j) {
+    Floats row[kVectors];
+    for (int v = 0; v < kVectors; ++v) {
+      const std::size_t block = static_cast<std::size_t>(v / kParts) * kLanes * dim;
+      const std::size_t part = static_cast<std::size_t>(v % kParts * kWidth);
+      row[v] = *reinterpret_cast<const Floats*>(rows + block + j * kLanes + part);
+    }
+    for (int q = 0; q < kQueries; ++q) {
+      const float query = queries[j * kQueries + static_cast<std::size_t>(q)];
+      for (int v = 0; v < kVectors; ++v) sums[q][v] += query * row[v];
+    }
+  }
+  for (int q = 0; q < kQueries; ++q)
+    for (int v = 0; v < kVectors; ++v)
+      *reinterpret_cast<Floats*>(scores + (q * kVectors + v) * kWidth) = sums[q][v];
+}
+
+// The shapes fill the registers of each instruction set; measured by bench/index/search_bench.cc.
+using TileFunction = void (*)(const float*, const float*, std::size_t, float*);
+
+template <int kQueries, int kBlocks>
+void avx2_tile(const float* queries, const float* rows, std::size_t dim, float* scores) {
+  tile<8, kQueries, kBlocks>(queries, rows, dim, scores);
+}
+
+template <int kQueries, int kBlocks>
+[[gnu::target("arch=x86-64-v4")]] void avx512_tile(const float* queries, const float* rows,
+                                                   std::size_t dim, float* scores) {
+  tile<16, kQueries, kBlocks>(queries, rows, dim, scores);
+}
+
+struct Tile {
+  std::size_t queries;
+  std::size_t blocks;
+  TileFunction run;
+};
+constexpr std::size_t kTileScores = 8 * kPanelRows;  // queries x rows, at most
+
+using Tiles = std::array<Tile, 3>;  // ascending queries
+constexpr Tiles kAvx2Tiles{
+    {{1, 4, avx2_tile<1, 4>}, {4, 1, avx2_tile<4, 1>}, {6, 1, avx2_tile<6, 1>}}};
+constexpr Tiles kAvx512Tiles{
+    {{1, 4, avx512_tile<1, 4>}, {4, 4, avx512_tile<4, 4>}, {8, 2, avx512_tile<8, 2>}}};
+
+const Tiles& tiles_of(Isa isa) { return isa == Isa::kAvx512 ? kAvx512Tiles : kAvx2Tiles; }
+
+// The first row number to be offered is `first`; rows from `end` on are padding.
+void offer_block(const float* scores, std::uint32_t first, std::uint32_t end, TopHits& top) {
+  const float floor = top.floor();
+  int above = 0;
+  for (std::size_t lane = 0; lane < kLanes; ++lane) above |= static_cast<int>(scores[lane] > floor);
+  if (above == 0) return;
+  for (std::size_t lane = 0; lane < kLanes; ++lane) {
+    const std::uint32_t row = first + static_cast<std::uint32_t>(lane);
+    if (row < end) top.offer(scores[lane], row);
+  }
+}
+
+// Blocks of one task: a quarter of a megabyte, which stays in the second-level cache while all
+// queries pass over it.
+std::size_t blocks_per_task(int dim) {
+  const std::size_t bytes = kPanelRows * static_cast<std::size_t>(dim) * sizeof(float);
+  return std::max<std::size_t>(1, (std::size_t{256} << 10) / bytes) * RowBlocks::kPanel;
+}
+
+}  // namespace
+
+Isa best_isa() {
+  static const bool wide = __builtin_cpu_supports("avx512f") &&
+                           __builtin_cpu_supports("avx512bw") &&
+                           __builtin_cpu_supports("avx512cd") &&
+                           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  return wide ? Isa::kAvx512 : Isa::kAvx2;
+}
+
+void TopHits::shrink() {
+  std::nth_element(hits_, hits_ + (k_ - 1), hits_ + size_, ranks_before);
+  size_ = k_;
+  // Later rows of the same score rank behind, so the floor itself is closed.
+  floor_ = hits_[k_ - 1].score;
+}
+
+RowScan::RowScan(EmbeddingView queries, int k, Isa isa)
+    : isa_(isa),
+      queries_(queries.rows()),
+      dim_(queries.dim()),
+      k_(k),
+      threads_(omp_get_max_threads()) {
+  const Tiles& tiles = tiles_of(isa);
+  const auto width = static_cast<std::size_t>(dim_);
+  for (std::size_t first = 0; first < queries_;) {
+    std::size_t number = 0;
+    while (number + 1 < tiles.size() && tiles[number].queries < queries_ - first) ++number;
+    const std::size_t taken = std::min(tiles[number].queries, queries_ - first);
+    groups_.push_back({first, taken, number, packed_.size()});
+    packed_.resize(packed_.size() + width * tiles[number].queries);  // absent queries are zero
+    float* packed = packed_.data() + groups_.back().packed;
+    for (std::size_t q = 0; q < taken; ++q)
+      for (std::size_t j = 0; j < width; ++j)
+        packed[j * tiles[number].queries + q] = queries.row(first + q)[j];
+    first += taken;
+  }
+  const std::size_t count = queries_ * static_cast<std::size_t>(threads_);
+  storage_.resize(count * TopHits::capacity(k));
+  tops_.reserve(count);
+  for (std::size_t i = 0; i < count; ++i)
+    tops_.emplace_back(storage_.data() + i * TopHits::capacity(k), k);
+}
+
+void RowScan::add(const RowBlocks& rows, std::uint32_t first_row) {
+  assert(rows.dim() == dim_);
+  const std::size_t step = blocks_per_task(dim_);
+  const std::size_t tasks = (rows.blocks() + step - 1) / step;
+  // Below this a team of threads costs more than it saves.
+  const bool worth_threads = rows.values().size() * queries_ > (std::size_t{1} << 18);
+#pragma omp parallel for schedule(dynamic) num_threads(threads_) if (worth_threads)
+  for (std::size_t task = 0; task < tasks; ++task) {
+    const auto thread = static_cast<std::size_t>(omp_get_thread_num());
+    scan_blocks(rows, task * step, std::min(rows.blocks(), (task + 1) * step), first_row,
+                std::span(tops_).subspan(thread * queries_, queries_));
+  }
+}
+
+void RowScan::scan_blocks(const RowBlocks& rows, std::size_t begin, std::size_t end,
+                          std::uint32_t first_row, std::span<TopHits> tops) const {
+  const Tiles& tiles = tiles_of(isa_);
+  const std::uint32_t last = first_row + static_cast<std::uint32_t>(rows.rows());
+  alignas(64) std::array<float, kTileScores> scores;
+  for (const Group& group : groups_) {
+    const Tile& tile = tiles[group.tile];
+    for (std::size_t b = begin; b < end; b += tile.blocks) {
+      tile.run(packed_.data() + group.packed, rows.block(b), static_cast<std::size_t>(dim_),
+               scores.data());
+      for (std::size_t q = 0; q < group.count; ++q)
+        for (std::size_t i = 0; i < tile.blocks; ++i)
+          offer_block(scores.data() + (q * tile.blocks + i) * kLanes,
+                      first_row + static_cast<std::uint32_t>((b + i) * kLanes), last,
+                      tops[group.first + q]);
+    }
+  }
+}
+
+std::vector<Hit> RowScan::take() {
+  const auto k = static_cast<std::size_t>(k_);
+  std::vector<Hit> best(queries_ * k);
+  std::vector<Hit> merged;
+  for (std::size_t q = 0; q < queries_; ++q) {
+    merged.clear();
+    for (std::size_t i = q; i < tops_.size(); i += queries_)
+      merged.insert(merged.end(), tops_[i].hits().begin(), tops_[i].hits().end());
+    std::partial_sort_copy(merged.begin(), merged.end(),
+                           best.begin() + static_cast<std::ptrdiff_t>(q * k),
+                           best.begin() + static_cast<std::ptrdiff_t>((q + 1) * k), ranks_before);
+  }
+  return best;
+}
+
+Rescorer::Rescorer(int dim) : rows_(kPanelRows, dim) {}
+
+void Rescorer::operator()(std::span<const float> query, std::span<const Candidate> candidates,
+                          std::span<Hit> best) {
+  const Tile& tile = tiles_of(best_isa())[0];
+  static_assert(kAvx2Tiles[0].blocks == RowBlocks::kPanel &&
+                kAvx512Tiles[0].blocks == RowBlocks::kPanel);
+  alignas(64) std::array<float, kPanelRows> scores;
+  hits_.clear();
+  for (std::size_t first = 0; first < candidates.size(); first += kPanelRows) {
+    const auto part = candidates.subspan(first, std::min(kPanelRows, candidates.size() - first));
+    for (std::size_t i = 0; i < part.size(); ++i)
+      if (part[i].vector != nullptr) rows_.set_row(i, {part[i].vector, query.size()});
+    tile.run(query.data(), rows_.block(0), query.size(), scores.data());
+    for (std::size_t i = 0; i < part.size(); ++i)
+      if (part[i].vector != nullptr) hits_.push_back({scores[i], part[i].row});
+  }
+  std::fill(best.begin(), best.end(), Hit{});
+  std::partial_sort_copy(hits_.begin(), hits_.end(), best.begin(), best.end(), ranks_before);
+}
+
+}  // namespace dexter
