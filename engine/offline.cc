@@ -29,12 +29,22 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+// The entries of a folder of the store, which is made where it is absent.
+fs::directory_iterator entries_of(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  fs::directory_iterator entries(folder, error);
+  ensure(!error, ErrorKind::kIo,
+         fmt::format("preparing the folder {}: {}; check its permissions and the free space",
+                     folder.string(), error.message()));
+  return entries;
+}
+
 // One more than the largest number that a file of `folder` begins with, so that a name is never
 // used for two files, one of which a reader may have open.
 std::uint64_t next_file_number(const fs::path& folder) {
-  fs::create_directories(folder);
   std::uint64_t newest = 0;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+  for (const fs::directory_entry& entry : entries_of(folder)) {
     const std::string name = entry.path().filename().string();
     std::uint64_t number = 0;
     const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
@@ -196,7 +206,7 @@ TrainReport train(Catalog& catalog, const Config& config, bool resume,
   config.validate();
   const TrainingSet set = load_training_set(catalog, config.train.validation_fraction, progress);
   const fs::path checkpoint = catalog.path() / "train" / "checkpoint";
-  fs::create_directories(checkpoint.parent_path());
+  entries_of(checkpoint.parent_path());
   const std::string file =
       fmt::format("encoders/{:06}.enc", next_file_number(catalog.path() / "encoders"));
   TrainReport report = train_encoder(config.encoder, config.loss, config.train, set, catalog.path(),
@@ -210,7 +220,8 @@ TrainReport train(Catalog& catalog, const Config& config, bool resume,
   manifest.config = to_json(config);
   catalog.commit(manifest);
   crash_point("train.before_checkpoint_removal");
-  fs::remove(checkpoint);
+  std::error_code kept;  // a checkpoint that stays is overwritten by the next training
+  fs::remove(checkpoint, kept);
   return report;
 }
 
