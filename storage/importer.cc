@@ -64,7 +64,7 @@ const CorpusFormat& checked_format(const Catalog& catalog, const ImportOptions& 
   if (corpus && !options.replace)
     throw Error(ErrorKind::kInvalidInput,
                 fmt::format("importing into {}: it holds a corpus of {} documents and {} labels "
-                            "already; ask to replace it, or import into a new store",
+                            "already; import into a new store, or replace it with --replace",
                             catalog.path().string(), corpus->train_documents, corpus->labels));
   ensure(options.filter.empty() || !options.test.empty(), ErrorKind::kInvalidInput,
          fmt::format("importing {}: a filter drops labels of test documents; give the test file",

@@ -208,7 +208,7 @@ bool LineReader::next(std::string_view& line) {
   if (length > impl_->max_line_bytes)
     fail(
         fmt::format("the line has {} bytes, more than the {} allowed; split the text or raise "
-                    "the limit",
+                    "the limit with --max-line-bytes",
                     length, impl_->max_line_bytes));
   if (line.ends_with('\r')) line.remove_suffix(1);
   if (impl_->line == 1 && line.starts_with(kByteOrderMark))
