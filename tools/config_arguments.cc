@@ -1,0 +1,40 @@
+// Configuration keys from the command line.
+#include "tools/config_arguments.h"
+
+namespace dexter {
+
+void ConfigArguments::add_to(CLI::App& app, std::initializer_list<Flag> flags) {
+  for (const Flag& flag : flags) flags_.push_back({flag, {}});
+  for (Given& given : flags_)
+    app.add_option(given.flag.name, given.value,
+                   std::string(given.flag.description) + " [" + given.flag.key + "]")
+        ->type_name(given.flag.type)
+        ->group("Settings");
+  app.add_option("--preset", preset_, "a named set of values: default, fast")
+      ->type_name("NAME")
+      ->group("Settings");
+  app.add_option("--config", file_, "a JSON file of values, as `dexter config --write` makes one")
+      ->type_name("FILE")
+      ->group("Settings");
+  app.add_option(
+         "--set", assignments_,
+         "one value, such as index.probes=32; may be repeated; `dexter config` lists the keys")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false)
+      ->group("Settings");
+}
+
+Config ConfigArguments::resolve(std::string_view stored) const {
+  Config config;
+  if (!stored.empty()) merge_json(config, stored, "the store's configuration");
+  if (!preset_.empty()) apply_preset(config, preset_);
+  if (!file_.empty()) merge_file(config, file_);
+  for (const std::string& assignment : assignments_) merge_assignment(config, assignment);
+  for (const Given& given : flags_)
+    if (!given.value.empty())
+      merge_assignment(config, std::string(given.flag.key) + '=' + given.value);
+  config.validate();
+  return config;
+}
+
+}  // namespace dexter

@@ -1,0 +1,90 @@
+// dexter index: labels become vectors that can be searched.
+#include <memory>
+
+#include <spdlog/fmt/fmt.h>
+#include <boost/json.hpp>
+
+#include "engine/offline.h"
+#include "tools/config_arguments.h"
+#include "tools/figures.h"
+#include "tools/json_output.h"
+#include "tools/threads.h"
+#include "tools/verb.h"
+
+namespace dexter {
+namespace {
+
+void print_json(Context& context, const IndexReport& report) {
+  context.terminal.print(json_line({{"generation", report.generation.number},
+                                    {"kind", report.generation.index_kind},
+                                    {"reason", report.generation.index_reason},
+                                    {"labels", report.generation.labels},
+                                    {"unanswerable_labels", report.unanswerable_labels},
+                                    {"dim", report.index.dim},
+                                    {"bytes", report.index.bytes},
+                                    {"encode_seconds", report.encode_seconds},
+                                    {"build_seconds", report.build_seconds}}));
+}
+
+void print_table(Context& context, const IndexReport& report) {
+  const IndexOptions& built = report.index.options;
+  Table table("<<");
+  table.row({"generation", thousands(report.generation.number)})
+      .row({"labels", thousands(report.generation.labels)})
+      .row({"kind", report.generation.index_kind})
+      .row({"why", report.generation.index_reason});
+  if (report.generation.index_kind == "ivf")
+    table.row({"settings", fmt::format("{} lists, {} read per query", built.lists, built.probes)});
+  if (report.generation.index_kind == "hnsw")
+    table.row({"settings", fmt::format("{} links, ef {}", built.links, built.ef)});
+  if (report.unanswerable_labels > 0)
+    table.row({"left out", fmt::format("{} labels whose text has no word the encoder knows",
+                                       thousands(report.unanswerable_labels))});
+  table.row({"memory", size_of(report.index.bytes)})
+      .row({"time", fmt::format("{} encoding, {} building", duration_of(report.encode_seconds),
+                                duration_of(report.build_seconds))});
+  context.terminal.print(table.text());
+  context.terminal.remark(
+      fmt::format("next: dexter query --store {} \"a text to label\"", context.store.string()));
+}
+
+ExitCode run_index(Context& context, const ConfigArguments& arguments) {
+  Catalog catalog = Catalog::open(context.store, OpenMode::kWrite);
+  const Config config = arguments.resolve(catalog.manifest().config);
+  set_threads(config.runtime.threads);
+  const IndexReport report = build_generation(catalog, config, context.stoppable_progress());
+  context.terminal.finish_stage();
+  context.json ? print_json(context, report) : print_table(context, report);
+  return ExitCode::kOk;
+}
+
+Runner add(CLI::App& app, Context& context) {
+  const auto arguments = std::make_shared<ConfigArguments>();
+  arguments->add_to(app, {{"--kind", "index.kind", "KIND",
+                           "auto, flat (exact), ivf or hnsw; auto chooses by size and memory"},
+                          {"--threads", "runtime.threads", "N", "threads; 0 takes every core"}});
+  return [arguments, &context] { return run_index(context, *arguments); };
+}
+
+}  // namespace
+
+constinit const Verb kIndexVerb = {
+    .name = "index",
+    .summary = "encode every label and build the index that queries search",
+    .arguments = "--store DIR [--kind auto|flat|ivf|hnsw] [options]",
+    .about =
+        "Encodes all labels with the newest trained encoder and commits a new generation: "
+        "queries see the old one until that moment and the new one from then on. Starts from "
+        "the configuration kept in the store; what is given here is kept for the next time. "
+        "Labels added since the last index are part of the new one.",
+    .examples =
+        "dexter index --store my-store\n"
+        "dexter index --store my-store --kind hnsw --set index.recall=0.995",
+    .next =
+        "dexter query --store my-store \"a text to label\"\n"
+        "dexter eval --store my-store",
+    .interrupted =
+        "queries are answered from the former index, if there is one; run the same command again",
+    .add = &add};
+
+}  // namespace dexter

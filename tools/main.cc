@@ -1,0 +1,133 @@
+// dexter: the verbs, the exit codes, and the one place where an error becomes a line for the user.
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <new>
+
+#include <spdlog/cfg/helpers.h>
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include "storage/manifest.h"
+#include "tools/command_line.h"
+#include "tools/interrupt.h"
+#include "tools/verb.h"
+
+namespace dexter {
+namespace {
+
+constexpr std::array<const Verb*, 13> kVerbs = {
+    &kImportVerb,    &kTrainVerb,        &kIndexVerb,      &kQueryVerb,      &kEvalVerb,
+    &kLabelsAddVerb, &kLabelsRemoveVerb, &kLabelsListVerb, &kLabelsShowVerb, &kInfoVerb,
+    &kVerifyVerb,    &kExportVerb,       &kConfigVerb,
+};
+
+// DEXTER_LOG=debug shows what the libraries below say; results never share a stream with it.
+void set_up_log() {
+  spdlog::set_default_logger(spdlog::stderr_color_mt("dexter"));
+  spdlog::set_pattern("%H:%M:%S %l: %v");
+  const char* level = std::getenv("DEXTER_LOG");
+  spdlog::set_level(level == nullptr ? spdlog::level::warn : spdlog::level::from_str(level));
+}
+
+std::string one_line(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
+// Runs one command line; errors are thrown. `verb` is set as soon as it is known.
+ExitCode run(std::vector<std::string> words, Terminal& terminal, Interrupt& interrupt,
+             const Verb*& verb, std::string& command) {
+  command = "dexter " + quoted(words);
+  const Choice choice = choose(kVerbs, std::move(words));
+  if (choice.version) {
+    terminal.print(fmt::format("dexter {} (store format {})\n", DEXTER_VERSION, kStoreFormat));
+    return ExitCode::kOk;
+  }
+  verb = choice.verb;
+  if (verb == nullptr) {
+    terminal.print(choice.group.empty() ? overview(kVerbs) : help_of_group(kVerbs, choice.group));
+    return choice.help ? ExitCode::kOk : ExitCode::kUsage;
+  }
+  Context context{.terminal = terminal,
+                  .command = command,
+                  .store = {},
+                  .json = false,
+                  .stop_on_signal = [&interrupt] { return interrupt.ask_to_stop(); }};
+  CLI::App app;
+  bool quiet = false;
+  const std::optional<Runner> runner = parse(*verb, app, context, quiet, choice.arguments);
+  if (!runner) {
+    terminal.print(help_of(*verb, app));
+    return ExitCode::kOk;
+  }
+  if (quiet) terminal.be_quiet();
+  const ExitCode code = (*runner)();
+  terminal.finish_stage();
+  return code;
+}
+
+int report(Terminal& terminal, const Verb* verb, ExitCode code, const std::string& message) {
+  const std::string name = verb == nullptr ? "" : fmt::format(" {}", verb->name);
+  terminal.fail(fmt::format("dexter{}: {}", name, one_line(message)));
+  return static_cast<int>(code);
+}
+
+int guarded_run(std::vector<std::string> words) {
+  Interrupt interrupt;
+  Terminal terminal;
+  const Verb* verb = nullptr;
+  std::string command;
+  try {
+    const ExitCode code = run(std::move(words), terminal, interrupt, verb, command);
+    terminal.flush();
+    return static_cast<int>(code);
+  } catch (const OutputClosed&) {
+    return static_cast<int>(ExitCode::kOk);
+  } catch (const Error& error) {
+    std::string message = error.what();
+    if (error.kind() == ErrorKind::kInterrupted && verb != nullptr)
+      message += fmt::format("; {}", verb->interrupted);
+    return report(terminal, verb, exit_code_of(error.kind()), message);
+  } catch (const std::filesystem::filesystem_error& error) {
+    return report(terminal, verb, ExitCode::kIo, error.what());
+  } catch (const std::bad_alloc&) {
+    return report(terminal, verb, ExitCode::kIo,
+                  "out of memory; close other programs or lower the sizes");
+  } catch (const std::exception& error) {
+    return report(terminal, verb, ExitCode::kInternal,
+                  fmt::format("a mistake of dexter's own: {}; please report it with `{}`",
+                              error.what(), command));
+  }
+}
+
+}  // namespace
+
+ExitCode exit_code_of(ErrorKind kind) {
+  const auto row =
+      std::find_if(kExitCodes.begin() + 1, kExitCodes.end(),
+                   [kind](const ExitCodeRow& candidate) { return candidate.kind == kind; });
+  return row == kExitCodes.end() ? ExitCode::kInternal : row->code;
+}
+
+Progress Context::stoppable_progress() {
+  Progress progress = reading_progress();
+  progress.stop = stop_on_signal();
+  return progress;
+}
+
+Progress Context::reading_progress() {
+  return {.report = [this](const ProgressEvent& event) { terminal.show(event); },
+          .warn = [this](const std::string& message) { terminal.warn("warning: " + message); },
+          .stop = {}};
+}
+
+}  // namespace dexter
+
+int main(int argc, char** argv) {
+  dexter::set_up_log();
+  return dexter::guarded_run({argv + 1, argv + argc});
+}

@@ -1,0 +1,122 @@
+// dexter train: an encoder learns from the store's corpus.
+#include <algorithm>
+#include <memory>
+
+#include <spdlog/fmt/fmt.h>
+#include <boost/json.hpp>
+
+#include "engine/offline.h"
+#include "tools/config_arguments.h"
+#include "tools/figures.h"
+#include "tools/json_output.h"
+#include "tools/threads.h"
+#include "tools/verb.h"
+
+namespace dexter {
+namespace {
+
+constexpr const char* kEpochHead =
+    "  epoch     loss    P@1    P@5  documents/s      memory         time         left\n";
+
+// `left` counts the epochs to come at the pace of this one; early stopping may cut them.
+std::string epoch_line(const EpochRecord& epoch, int epochs) {
+  const int to_come = std::max(0, epochs - epoch.epoch);
+  return fmt::format("  {:>5}  {:>7.4f}  {:>5.2f}  {:>5.2f}  {:>11}  {:>10}  {:>11}  {:>11}\n",
+                     fmt::format("{}/{}", epoch.epoch, epochs), epoch.loss, epoch.validation_p1,
+                     epoch.validation_p5, rate_of(epoch.documents_per_second),
+                     size_of(epoch.resident_bytes), duration_of(epoch.seconds),
+                     to_come == 0 ? "-" : duration_of(epoch.seconds * to_come));
+}
+
+boost::json::object json_of(const EpochRecord& epoch) {
+  return {{"epoch", epoch.epoch},
+          {"loss", epoch.loss},
+          {"validation_P@1", epoch.validation_p1},
+          {"validation_P@5", epoch.validation_p5},
+          {"learning_rate", epoch.learning_rate},
+          {"seconds", epoch.seconds},
+          {"documents_per_second", epoch.documents_per_second},
+          {"resident_bytes", epoch.resident_bytes}};
+}
+
+void print_json(Context& context, const TrainReport& report) {
+  boost::json::array history;
+  for (const EpochRecord& epoch : report.history) history.push_back(json_of(epoch));
+  context.terminal.print(json_line({{"encoder", report.encoder.kind},
+                                    {"fingerprint", report.encoder.fingerprint},
+                                    {"dim", report.encoder.dim},
+                                    {"bytes", report.encoder.file.bytes},
+                                    {"best_epoch", report.best_epoch},
+                                    {"stopped_early", report.stopped_early},
+                                    {"resumed", report.resumed},
+                                    {"seconds", report.seconds},
+                                    {"history", std::move(history)}}));
+}
+
+void print_summary(Context& context, const TrainReport& report) {
+  Table table("<<");
+  table
+      .row({"encoder", fmt::format("{}, {} dimensions, {}", report.encoder.kind, report.encoder.dim,
+                                   size_of(report.encoder.file.bytes))})
+      .row({"kept", fmt::format("epoch {}{}", report.best_epoch,
+                                report.stopped_early ? ", stopped early" : "")})
+      .row({"time", duration_of(report.seconds)});
+  context.terminal.print(table.text());
+  context.terminal.remark(fmt::format("next: dexter index --store {}", context.store.string()));
+}
+
+ExitCode run_train(Context& context, const ConfigArguments& arguments, bool resume) {
+  const Config config = arguments.resolve();
+  set_threads(config.runtime.threads);
+  Catalog catalog = Catalog::open(context.store, OpenMode::kWrite);
+  bool head_printed = false;
+  const auto on_epoch = [&](const EpochRecord& epoch) {
+    context.terminal.finish_stage();
+    if (context.json) return;
+    if (!head_printed) context.terminal.print(kEpochHead);
+    head_printed = true;
+    context.terminal.print(epoch_line(epoch, config.train.epochs));
+    context.terminal.flush();
+  };
+  const TrainReport report = train(catalog, config, resume, on_epoch, context.stoppable_progress());
+  context.terminal.finish_stage();
+  context.json ? print_json(context, report) : print_summary(context, report);
+  return ExitCode::kOk;
+}
+
+Runner add(CLI::App& app, Context& context) {
+  const auto arguments = std::make_shared<ConfigArguments>();
+  const auto resume = std::make_shared<bool>(false);
+  app.add_flag(
+         "--resume", *resume,
+         "go on from the last finished epoch of a run that was stopped; give the same settings")
+      ->group("Run");
+  arguments->add_to(
+      app, {{"--encoder", "encoder.kind", "KIND", "the encoder to train"},
+            {"--loss", "loss.name", "LOSS", "the loss to train it with"},
+            {"--epochs", "train.epochs", "N", "passes over the training documents"},
+            {"--seed", "train.seed", "N", "the same seed and threads give the same encoder"},
+            {"--threads", "runtime.threads", "N", "threads; 0 takes every core"}});
+  return [arguments, resume, &context] { return run_train(context, *arguments, *resume); };
+}
+
+}  // namespace
+
+constinit const Verb kTrainVerb = {
+    .name = "train",
+    .summary = "learn an encoder from the store's training documents",
+    .arguments = "--store DIR [--epochs N] [--preset fast] [options]",
+    .about =
+        "Learns to place a text near its labels. A part of the training documents is held out "
+        "to measure P@1 after every epoch, and the epoch that did best is kept. Checkpoints "
+        "are written as epochs end: a run that was stopped or killed goes on with --resume to "
+        "the result it would have had. The test documents are not read. Queries go on with "
+        "the former encoder until `dexter index`.",
+    .examples =
+        "dexter train --store my-store\n"
+        "dexter train --store my-store --preset fast --seed 7",
+    .next = "dexter index --store my-store",
+    .interrupted = "finished epochs are kept; go on with the same command and --resume",
+    .add = &add};
+
+}  // namespace dexter
