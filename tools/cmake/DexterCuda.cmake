@@ -5,11 +5,11 @@ find_library(DEXTER_TORCH_CUDA NAMES torch_cuda HINTS ${dexter_torch_lib})
 if(NOT DEXTER_TORCH_CUDA)
   message(FATAL_ERROR "libtorch_cuda.so was not found beside ${DEXTER_TORCH_CPU}. Run tools/setup.")
 endif()
-file(GET_RUNTIME_DEPENDENCIES LIBRARIES ${DEXTER_TORCH_CUDA}
-  RESOLVED_DEPENDENCIES_VAR dexter_cuda_found UNRESOLVED_DEPENDENCIES_VAR dexter_cuda_missing
-  POST_EXCLUDE_REGEXES "/libc10" "/libtorch")
+execute_process(COMMAND ldd ${DEXTER_TORCH_CUDA} OUTPUT_VARIABLE dexter_cuda_needs COMMAND_ERROR_IS_FATAL ANY)
+string(REGEX MATCHALL "[^ \t\n]+ => not found" dexter_cuda_missing "${dexter_cuda_needs}")
 if(dexter_cuda_missing)
-  list(JOIN dexter_cuda_missing " " dexter_cuda_missing)
+  list(TRANSFORM dexter_cuda_missing REPLACE " => not found" "")
+  list(JOIN dexter_cuda_missing ", " dexter_cuda_missing)
   message(WARNING "DEXTER_CUDA: libtorch_cuda.so needs libraries that are not here: ${dexter_cuda_missing}.\n"
     "This build runs on the CPU alone. `tools/setup --cuda` brings them; then configure again.")
 else()
