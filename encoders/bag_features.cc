@@ -1,4 +1,5 @@
-// Unicode words, word pairs and character n-grams as hashed features, and the vocabulary of the frequent ones.
+// Unicode words, word pairs and character n-grams as hashed features, and the vocabulary of the
+// frequent ones.
 #include "encoders/bag_features.h"
 
 #include <utf8proc.h>
@@ -91,8 +92,8 @@ void split_unicode(std::string_view text, Words& words) {
     const utf8proc_ssize_t n = utf8proc_decompose_char(c, buffer, 32, kFold, &last_class);
     if (n > 0 && n <= 32) folded.insert(folded.end(), buffer, buffer + n);
   }
-  const utf8proc_ssize_t length = utf8proc_normalize_utf32(
-      folded.data(), static_cast<utf8proc_ssize_t>(folded.size()), kFold);
+  const utf8proc_ssize_t length =
+      utf8proc_normalize_utf32(folded.data(), static_cast<utf8proc_ssize_t>(folded.size()), kFold);
   bool inside = false;
   std::uint32_t begin = 0;
   for (utf8proc_ssize_t i = 0; i < length; ++i) {
@@ -119,7 +120,8 @@ std::uint64_t hash_of(std::string_view text, std::uint64_t seed) {
 void add_grams(std::string_view word, int n, std::vector<RawFeature>& out) {
   thread_local std::string padded;
   thread_local std::vector<std::uint32_t> starts;
-  padded.assign("<").append(word).append(">");
+  padded.assign(1, '<');
+  padded.append(word).push_back('>');
   starts.clear();
   for (std::uint32_t i = 0; i < padded.size(); ++i)
     if ((static_cast<unsigned char>(padded[i]) & 0xC0) != 0x80) starts.push_back(i);
@@ -127,14 +129,17 @@ void add_grams(std::string_view word, int n, std::vector<RawFeature>& out) {
   const std::size_t characters = starts.size() - 1, width = static_cast<std::size_t>(n);
   for (std::size_t i = 0; i + std::min(width, characters) <= characters; ++i) {
     const std::size_t end = std::min(i + width, characters);
-    out.push_back({hash_of(std::string_view(padded).substr(starts[i], starts[end] - starts[i]), kGramSeed)});
+    out.push_back(
+        {hash_of(std::string_view(padded).substr(starts[i], starts[end] - starts[i]), kGramSeed)});
   }
 }
 
-// Merges equal hashes in [first, end) into one of the value sqrt(count), then scales the kind to norm 1.
+// Merges equal hashes in [first, end) into one of the value sqrt(count), then scales the kind to
+// norm 1.
 void finish_kind(std::vector<RawFeature>& out, std::size_t first) {
   const auto begin = out.begin() + static_cast<std::ptrdiff_t>(first);
-  std::sort(begin, out.end(), [](const RawFeature& a, const RawFeature& b) { return a.hash < b.hash; });
+  std::sort(begin, out.end(),
+            [](const RawFeature& a, const RawFeature& b) { return a.hash < b.hash; });
   std::size_t kept = first;
   double squares = 0;
   for (std::size_t i = first; i < out.size();) {
@@ -165,7 +170,9 @@ void extract_sparse(std::string_view text, std::vector<RawFeature>& out) {
     const auto parsed = std::from_chars(key.ptr + 1, end, number);
     if (parsed.ec != std::errc()) break;
     at = parsed.ptr;
-    out.push_back({std::max<std::uint64_t>(1, XXH3_64bits_withSeed(&index, sizeof index, kSparseSeed)), number});
+    out.push_back(
+        {std::max<std::uint64_t>(1, XXH3_64bits_withSeed(&index, sizeof index, kSparseSeed)),
+         number});
     squares += static_cast<double>(number) * number;
   }
   if (squares <= 0) return;
@@ -188,13 +195,15 @@ void extract_features(std::string_view text, TextKind kind, const FeatureOptions
 
   std::size_t first = out.size();
   const std::size_t words_begin = first;
-  for (std::size_t i = 0; i < words.spans.size(); ++i) out.push_back({hash_of(words[i], kWordSeed)});
+  for (std::size_t i = 0; i < words.spans.size(); ++i)
+    out.push_back({hash_of(words[i], kWordSeed)});
   if (options.pairs) {
     thread_local std::vector<RawFeature> pairs;
     pairs.clear();
     for (std::size_t i = 0; i + 1 < words.spans.size(); ++i) {
       const std::uint64_t both[2] = {out[words_begin + i].hash, out[words_begin + i + 1].hash};
-      pairs.push_back({std::max<std::uint64_t>(1, XXH3_64bits_withSeed(both, sizeof both, kPairSeed))});
+      pairs.push_back(
+          {std::max<std::uint64_t>(1, XXH3_64bits_withSeed(both, sizeof both, kPairSeed))});
     }
     finish_kind(out, first);
     first = out.size();
@@ -208,7 +217,8 @@ void extract_features(std::string_view text, TextKind kind, const FeatureOptions
   }
 }
 
-FeatureVocabulary::FeatureVocabulary(std::vector<std::uint64_t> hashes) : hashes_(std::move(hashes)) {
+FeatureVocabulary::FeatureVocabulary(std::vector<std::uint64_t> hashes)
+    : hashes_(std::move(hashes)) {
   std::size_t capacity = 16;
   while (capacity < 2 * hashes_.size()) capacity *= 2;
   mask_ = capacity - 1;
@@ -259,7 +269,8 @@ void VocabularyBuilder::add(std::string_view text, TextKind kind) {
 FeatureVocabulary VocabularyBuilder::build() const {
   std::vector<std::size_t> kept;
   for (std::size_t i = 0; i < keys_.size(); ++i)
-    if (keys_[i] != 0 && counts_[i] >= static_cast<std::uint32_t>(options_.min_count)) kept.push_back(i);
+    if (keys_[i] != 0 && counts_[i] >= static_cast<std::uint32_t>(options_.min_count))
+      kept.push_back(i);
   std::sort(kept.begin(), kept.end(), [&](std::size_t a, std::size_t b) {
     return counts_[a] != counts_[b] ? counts_[a] > counts_[b] : keys_[a] < keys_[b];
   });
@@ -271,8 +282,8 @@ FeatureVocabulary VocabularyBuilder::build() const {
   return FeatureVocabulary(std::move(hashes));
 }
 
-void append_text(BagBatch& batch, std::string_view text, TextKind kind, const FeatureOptions& options,
-                 const FeatureVocabulary& vocabulary) {
+void append_text(BagBatch& batch, std::string_view text, TextKind kind,
+                 const FeatureOptions& options, const FeatureVocabulary& vocabulary) {
   thread_local std::vector<RawFeature> raw;
   raw.clear();
   extract_features(text, kind, options, raw);

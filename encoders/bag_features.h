@@ -12,14 +12,14 @@
 
 namespace dexter {
 
-// Text to the features of the bag encoder: words, pairs of neighbouring words, and character n-grams of
-// words, after Unicode NFKC and case folding. A sparse text gives the features it names.
+// Text to the features of the bag encoder: words, pairs of neighbouring words, and character
+// n-grams of words, after Unicode NFKC and case folding. A sparse text gives the features it names.
 // Words are maximal runs of letters, marks and digits.
 
 struct FeatureOptions {
-  int min_count = 2;          // texts a feature must occur in
+  int min_count = 2;           // texts a feature must occur in
   int max_features = 1 << 20;  // most frequent first
-  int ngram = 5;              // characters of a character n-gram, the word's ends counted; 0 for none
+  int ngram = 5;  // characters of a character n-gram, the word's ends counted; 0 for none
   bool pairs = true;
 };
 
@@ -29,8 +29,8 @@ struct RawFeature {
   float value = 1;
 };
 
-// Appends the distinct features of `text` to `out`. Values are scaled so that each kind (words, pairs,
-// n-grams) has Euclidean norm 1 over the text. Safe from many threads.
+// Appends the distinct features of `text` to `out`. Values are scaled so that each kind (words,
+// pairs, n-grams) has Euclidean norm 1 over the text. Safe from many threads.
 void extract_features(std::string_view text, TextKind kind, const FeatureOptions& options,
                       std::vector<RawFeature>& out);
 
@@ -86,7 +86,7 @@ struct BagBatch {
   }
 };
 
-void append_text(BagBatch& batch, std::string_view text, TextKind kind, const FeatureOptions& options,
-                 const FeatureVocabulary& vocabulary);
+void append_text(BagBatch& batch, std::string_view text, TextKind kind,
+                 const FeatureOptions& options, const FeatureVocabulary& vocabulary);
 
 }  // namespace dexter

@@ -19,15 +19,16 @@ struct EncoderKind {
   std::string_view summary;
 };
 
-// Text to unit vectors, one space for documents, queries and labels. Immutable, safe from many threads.
-// Rows keep the order of the input and are L2-normalised; a text without any known feature gives a zero row.
+// Text to unit vectors, one space for documents, queries and labels. Immutable, safe from many
+// threads. Rows keep the order of the input and are L2-normalised; a text without any known feature
+// gives a zero row.
 class Encoder {
  public:
   virtual ~Encoder() = default;
   // Documents and queries. Invalid UTF-8 is read with U+FFFD in place of bad bytes.
   virtual EmbeddingMatrix encode(std::span<const std::string> texts) const = 0;
-  // Labels, from their text and, where the label had training documents and its text is still the one
-  // trained on, its free vector (matched by key, so ids may differ).
+  // Labels, from their text and, where the label had training documents and its text is still the
+  // one trained on, its free vector (matched by key, so ids may differ).
   virtual EmbeddingMatrix encode_labels(std::span<const Label> labels) const = 0;
   virtual int dim() const = 0;
   virtual std::string_view kind() const = 0;

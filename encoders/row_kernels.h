@@ -7,8 +7,8 @@
 
 namespace dexter {
 
-// The arithmetic of the bag encoder over rows of `dim` float32 values (`dim` a multiple of 16), compiled for
-// AVX2 and for AVX-512. Pointers need no alignment. None of these starts a thread.
+// The arithmetic of the bag encoder over rows of `dim` float32 values (`dim` a multiple of 16),
+// compiled for AVX2 and for AVX-512. Pointers need no alignment. None of these starts a thread.
 
 // Adam of one step: p -= rate * m / (sqrt(v / bias2) + epsilon) with m, v the moving means of the
 // gradient and of its square (Kingma and Ba, 2015); `rate` already holds the bias correction of m.
@@ -22,9 +22,10 @@ struct AdamStep {
 
 struct RowKernels {
   // out = sum_f value_f * table[row_f], float32 or IEEE half table.
-  void (*bag)(const BagFeature* features, std::size_t count, const float* table, int dim, float* out);
-  void (*bag_half)(const BagFeature* features, std::size_t count, const std::uint16_t* table, int dim,
-                   float* out);
+  void (*bag)(const BagFeature* features, std::size_t count, const float* table, int dim,
+              float* out);
+  void (*bag_half)(const BagFeature* features, std::size_t count, const std::uint16_t* table,
+                   int dim, float* out);
   float (*dot)(const float* x, const float* y, int dim);
   void (*add_scaled)(float a, const float* x, float* y, int dim);  // y += a * x
   // y = x / |x|; returns |x|. A zero row stays zero and gives 0.

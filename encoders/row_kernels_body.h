@@ -1,5 +1,5 @@
-// The loops of row_kernels.h, in plain C++ that GCC vectorises. Included by one source per instruction
-// set, inside a namespace of its own.
+// The loops of row_kernels.h, in plain C++ that GCC vectorises. Included by one source per
+// instruction set, inside a namespace of its own.
 #include <immintrin.h>
 
 #include <bit>
@@ -21,10 +21,12 @@ void bag(const BagFeature* features, std::size_t count, const float* table, int 
   std::memset(out, 0, static_cast<std::size_t>(dim) * sizeof(float));
   for (std::size_t f = 0; f < count; ++f) {
     if (f + kAhead < count) {
-      const float* next = table + static_cast<std::size_t>(features[f + kAhead].row) * static_cast<std::size_t>(dim);
+      const float* next = table + static_cast<std::size_t>(features[f + kAhead].row) *
+                                      static_cast<std::size_t>(dim);
       for (int c = 0; c < dim; c += 16) __builtin_prefetch(next + c);
     }
-    const float* row = table + static_cast<std::size_t>(features[f].row) * static_cast<std::size_t>(dim);
+    const float* row =
+        table + static_cast<std::size_t>(features[f].row) * static_cast<std::size_t>(dim);
     const float value = features[f].value;
 #pragma omp simd
     for (int c = 0; c < dim; ++c) out[c] += value * row[c];
@@ -36,8 +38,8 @@ void bag_half(const BagFeature* features, std::size_t count, const std::uint16_t
   std::memset(out, 0, static_cast<std::size_t>(dim) * sizeof(float));
   for (std::size_t f = 0; f < count; ++f) {
     if (f + kAhead < count) {
-      const std::uint16_t* next =
-          table + static_cast<std::size_t>(features[f + kAhead].row) * static_cast<std::size_t>(dim);
+      const std::uint16_t* next = table + static_cast<std::size_t>(features[f + kAhead].row) *
+                                              static_cast<std::size_t>(dim);
       for (int c = 0; c < dim; c += 32) __builtin_prefetch(next + c);
     }
     const std::uint16_t* row =
@@ -77,7 +79,8 @@ void normalise_backward(float* g, const float* y, float norm, int dim) {
   for (int c = 0; c < dim; ++c) g[c] = (g[c] - along * y[c]) * inverse;
 }
 
-// exp by 2^(x log2 e) = 2^i * 2^f, a degree-6 polynomial for 2^f on [-0.5, 0.5]: relative error 2e-7.
+// exp by 2^(x log2 e) = 2^i * 2^f, a degree-6 polynomial for 2^f on [-0.5, 0.5]: relative error
+// 2e-7.
 inline float exp_approx(float x) {
   const float t = std::max(x, -87.0f) * 1.44269504f;
   const float whole = std::nearbyint(t);
@@ -133,12 +136,13 @@ void to_half(const float* x, std::uint16_t* out, std::size_t count) {
 void from_half(const std::uint16_t* x, float* out, std::size_t count) {
   std::size_t j = 0;
   for (; j + 8 <= count; j += 8)
-    _mm256_storeu_ps(out + j, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + j))));
+    _mm256_storeu_ps(out + j,
+                     _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + j))));
   for (; j < count; ++j) out[j] = half_to_float(x[j]);
 }
 
-void adam(const AdamStep& step, const float* gradient, float* parameter, float* first, float* second,
-          int dim) {
+void adam(const AdamStep& step, const float* gradient, float* parameter, float* first,
+          float* second, int dim) {
   const AdamStep s = step;
   const float inverse_bias2 = 1 / s.bias2;
 #pragma omp simd

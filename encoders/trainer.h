@@ -18,13 +18,13 @@ namespace dexter {
 
 struct EncoderOptions {
   std::string kind = "bag";
-  int dim = 256;                // a multiple of 16
-  int hidden = 256;             // width of the residual layer of each side; 0 for none
+  int dim = 256;     // a multiple of 16
+  int hidden = 256;  // width of the residual layer of each side; 0 for none
   bool pairs = true;
-  int ngram = 5;                // characters of a character n-gram; 0 for none
-  int min_count = 2;            // texts a feature must occur in to get a row of its own
+  int ngram = 5;      // characters of a character n-gram; 0 for none
+  int min_count = 2;  // texts a feature must occur in to get a row of its own
   int max_features = 1 << 20;
-  void validate() const;        // kInvalidInput naming the option, its value and its range
+  void validate() const;  // kInvalidInput naming the option, its value and its range
 };
 
 struct LossOptions {
@@ -39,13 +39,14 @@ struct TrainerOptions {
   int negatives = 4096;         // labels sampled per batch beside its positives; 0 for all labels
   double learning_rate = 0.01;  // of the embedding tables
   double network_learning_rate = 0.001;
-  double warmup = 0.02;         // share of all steps
+  double warmup = 0.02;  // share of all steps
   double feature_dropout = 0;
   bool free_vectors = true;
   double validation_fraction = 0.03;
   int validation_documents = 20000;  // at most
-  int patience = 2;             // epochs without a better validation P@1 before stopping; 0 never stops
-  double checkpoint_seconds = 120;   // least time between two checkpoints; each is taken at an epoch's end
+  int patience = 2;  // epochs without a better validation P@1 before stopping; 0 never stops
+  double checkpoint_seconds =
+      120;  // least time between two checkpoints; each is taken at an epoch's end
   std::uint64_t seed = 1;
   void validate() const;
 };
@@ -54,11 +55,13 @@ template <class Visitor>
 void visit(Visitor& v, EncoderOptions& o) {
   v("kind", o.kind, "encoder: bag (embedding bag of words, word pairs and character n-grams)");
   v("dim", o.dim, "dimensions of a vector, a multiple of 16");
-  v("hidden", o.hidden, "bag: width of the residual layer of each side, a multiple of 16; 0 for none");
+  v("hidden", o.hidden,
+    "bag: width of the residual layer of each side, a multiple of 16; 0 for none");
   v("pairs", o.pairs, "bag: pairs of neighbouring words are features");
   v("ngram", o.ngram, "bag: characters of a character n-gram; 0 for none");
   v("min_count", o.min_count, "bag: texts a feature must occur in");
-  v("max_features", o.max_features, "bag: rows of the embedding table at most, the most frequent first");
+  v("max_features", o.max_features,
+    "bag: rows of the embedding table at most, the most frequent first");
 }
 
 template <class Visitor>
@@ -76,10 +79,13 @@ void visit(Visitor& v, TrainerOptions& o) {
   v("network_learning_rate", o.network_learning_rate, "Adam's, of the residual layers");
   v("warmup", o.warmup, "share of the steps in which the learning rate rises");
   v("feature_dropout", o.feature_dropout, "share of a document's features left out at each step");
-  v("free_vectors", o.free_vectors, "a learnt vector per label with training documents beside its text");
+  v("free_vectors", o.free_vectors,
+    "a learnt vector per label with training documents beside its text");
   v("validation_fraction", o.validation_fraction, "share of the training documents held out");
-  v("validation_documents", o.validation_documents, "held-out documents scored after an epoch, at most");
-  v("patience", o.patience, "epochs without a better validation P@1 before stopping; 0 never stops");
+  v("validation_documents", o.validation_documents,
+    "held-out documents scored after an epoch, at most");
+  v("patience", o.patience,
+    "epochs without a better validation P@1 before stopping; 0 never stops");
   v("checkpoint_seconds", o.checkpoint_seconds, "least seconds between two checkpoints");
   v("seed", o.seed, "seed of initial values, order and sampling");
 }
@@ -87,19 +93,19 @@ void visit(Visitor& v, TrainerOptions& o) {
 // What training reads: the whole corpus in memory, texts as they were imported.
 struct TrainingSet {
   TextKind text_kind = TextKind::kNatural;
-  std::vector<Label> labels;                 // those trained against; `Example::labels` index into it
+  std::vector<Label> labels;  // those trained against; `Example::labels` index into it
   std::vector<Example> train;
   std::vector<Example> validation;
 };
 
 // One line of the history kept in the store.
 struct EpochRecord {
-  int epoch = 0;              // 1-based
-  double loss = 0;            // mean training loss of the epoch
-  double validation_p1 = 0;   // percent
-  double validation_p5 = 0;   // percent
-  double learning_rate = 0;   // at the end of the epoch
-  double seconds = 0;         // wall time of the epoch, validation included
+  int epoch = 0;             // 1-based
+  double loss = 0;           // mean training loss of the epoch
+  double validation_p1 = 0;  // percent
+  double validation_p5 = 0;  // percent
+  double learning_rate = 0;  // at the end of the epoch
+  double seconds = 0;        // wall time of the epoch, validation included
   double documents_per_second = 0;
   std::uint64_t resident_bytes = 0;
 };
@@ -114,10 +120,11 @@ struct TrainReport {
 };
 
 // Trains an encoder on `set` and writes it to `root`/`encoder_file` (committed when this returns).
-// With `checkpoint` non-empty the state is written there after every epoch, and `resume` goes on from it to
-// the result the uninterrupted run would have had on the same thread count. Errors: kInvalidInput for options or a set
-// without any training pair; kInterrupted when progress.stop fires (the checkpoint stands);
-// kIncompatible when the checkpoint belongs to other options or another corpus.
+// With `checkpoint` non-empty the state is written there after every epoch, and `resume` goes on
+// from it to the result the uninterrupted run would have had on the same thread count. Errors:
+// kInvalidInput for options or a set without any training pair; kInterrupted when progress.stop
+// fires (the checkpoint stands); kIncompatible when the checkpoint belongs to other options or
+// another corpus.
 TrainReport train_encoder(const EncoderOptions& encoder, const LossOptions& loss,
                           const TrainerOptions& options, const TrainingSet& set,
                           const std::filesystem::path& root, const std::string& encoder_file,

@@ -16,7 +16,7 @@ struct ProgressEvent {
   std::uint64_t done = 0;
   std::uint64_t total = 0;
   std::string_view unit = "documents";
-  std::string note;  // figures of the moment: "loss 2.31"
+  std::string note = {};  // figures of the moment: "loss 2.31"
 };
 
 // How a long operation reports and is stopped. Both may be empty. `report` is called from the calling

@@ -190,6 +190,11 @@ std::uint32_t SectionFileReader::version() const { return impl_->version; }
 
 void SectionFileReader::verify() const { impl_->verify(); }
 
+FileRef SectionFileReader::reference(const std::filesystem::path& root) const {
+  return {impl_->path.lexically_relative(root).generic_string(), impl_->bytes,
+          to_hex(impl_->table_checksum)};
+}
+
 void verify_section_file(const std::filesystem::path& path) {
   SectionFileReader::Impl file(path);
   file.open();

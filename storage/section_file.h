@@ -68,6 +68,8 @@ class SectionFileReader {
   std::uint32_t version() const;
   // Checks every section.
   void verify() const;
+  // The file as a manifest names it, its name relative to `root`.
+  FileRef reference(const std::filesystem::path& root) const;
 
  private:
   friend void verify_section_file(const std::filesystem::path&);

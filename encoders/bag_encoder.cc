@@ -1,0 +1,145 @@
+// The bag encoder at query time: half-precision tables read where the file is mapped.
+#include "encoders/bag_encoder.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <cstring>
+#include <unordered_map>
+#include <utility>
+
+#include "encoders/bag_features.h"
+#include "encoders/bag_model.h"
+#include "encoders/options_text.h"
+#include "encoders/residual_layer.h"
+#include "encoders/row_kernels.h"
+
+namespace dexter {
+namespace {
+
+template <class T>
+std::span<const T> values_of(const SectionFileReader& file, std::string_view section,
+                             std::size_t count) {
+  const std::span<const std::byte> bytes = file.section(section);
+  ensure(bytes.size() == count * sizeof(T), ErrorKind::kCorrupt,
+         fmt::format("opening an encoder: section {} has {} bytes where {} belong; train again",
+                     section, bytes.size(), count * sizeof(T)));
+  return {reinterpret_cast<const T*>(bytes.data()), count};
+}
+
+template <class T>
+std::vector<T> copy_of(const SectionFileReader& file, std::string_view section, std::size_t count) {
+  const std::span<const T> values = values_of<T>(file, section, count);
+  return {values.begin(), values.end()};
+}
+
+ResidualLayer read_layer(const SectionFileReader& file, std::string_view side,
+                         const EncoderOptions& o) {
+  ResidualLayer layer;
+  layer.dim = o.dim;
+  layer.hidden = o.hidden;
+  const std::size_t count = static_cast<std::size_t>(o.dim) * static_cast<std::size_t>(o.hidden);
+  layer.w1 = copy_of<float>(file, fmt::format("{}_w1", side), count);
+  layer.w2 = copy_of<float>(file, fmt::format("{}_w2", side), count);
+  return layer;
+}
+
+class BagEncoder final : public Encoder {
+ public:
+  BagEncoder(SectionFileReader file, std::string fingerprint)
+      : file_(std::move(file)), fingerprint_(std::move(fingerprint)) {
+    read_options_text(file_.text("options"), options_, text_kind_);
+    features_ = feature_options(options_);
+    const std::size_t rows = file_.section("feature_hashes").size() / sizeof(std::uint64_t);
+    vocabulary_ = FeatureVocabulary(copy_of<std::uint64_t>(file_, "feature_hashes", rows));
+    const auto width = static_cast<std::size_t>(options_.dim);
+    table_ = values_of<std::uint16_t>(file_, "feature_vectors", rows * width);
+    document_layer_ = read_layer(file_, "document", options_);
+    label_layer_ = read_layer(file_, "label", options_);
+    const std::size_t labels = file_.section("label_fingerprints").size() / sizeof(std::uint64_t);
+    free_ = values_of<std::uint16_t>(file_, "free_vectors", labels * width);
+    const auto known = values_of<std::uint64_t>(file_, "label_fingerprints", labels);
+    for (std::size_t i = 0; i < labels; ++i) free_row_.emplace(known[i], i);
+  }
+
+  EmbeddingMatrix encode(std::span<const std::string> texts) const override {
+    return encode_all(texts.size(), [&](std::size_t i, Scratch& scratch, float* out) {
+      encode_text(texts[i], document_layer_, scratch, scratch.hidden_state.data());
+      row_kernels().normalise(scratch.hidden_state.data(), out, dim());
+    });
+  }
+
+  EmbeddingMatrix encode_labels(std::span<const Label> labels) const override {
+    return encode_all(labels.size(), [&](std::size_t i, Scratch& scratch, float* out) {
+      float* state = scratch.hidden_state.data();
+      encode_text(text_kind_ == TextKind::kSparse ? std::string_view() : labels[i].text,
+                  label_layer_, scratch, state);
+      const auto found = free_row_.find(label_fingerprint(labels[i]));
+      if (found != free_row_.end()) {
+        const auto width = static_cast<std::size_t>(dim());
+        row_kernels().from_half(free_.data() + found->second * width, out, width);
+        row_kernels().add_scaled(1, out, state, dim());
+      }
+      row_kernels().normalise(state, out, dim());
+    });
+  }
+
+  int dim() const override { return options_.dim; }
+  std::string_view kind() const override { return "bag"; }
+  std::string fingerprint() const override { return fingerprint_; }
+  std::size_t parameter_count() const override {
+    return table_.size() + free_.size() + document_layer_.w1.size() + document_layer_.w2.size() +
+           label_layer_.w1.size() + label_layer_.w2.size();
+  }
+
+ private:
+  struct Scratch {
+    BagBatch bag;
+    std::vector<float> unit, active, hidden_state;
+  };
+
+  template <class EncodeRow>
+  EmbeddingMatrix encode_all(std::size_t rows, const EncodeRow& encode_row) const {
+    EmbeddingMatrix out(rows, dim());
+    const auto width = static_cast<std::size_t>(dim());
+#pragma omp parallel if (rows > 8)
+    {
+      Scratch scratch;
+      scratch.unit.resize(width);
+      scratch.hidden_state.resize(width);
+      scratch.active.resize(static_cast<std::size_t>(options_.hidden));
+#pragma omp for schedule(dynamic, 16)
+      for (std::size_t i = 0; i < rows; ++i) encode_row(i, scratch, out.row(i).data());
+    }
+    return out;
+  }
+
+  void encode_text(std::string_view text, const ResidualLayer& layer, Scratch& scratch,
+                   float* out) const {
+    scratch.bag.offsets.assign(1, 0);
+    scratch.bag.features.clear();
+    append_text(scratch.bag, text, text_kind_, features_, vocabulary_);
+    const auto features = scratch.bag.row(0);
+    row_kernels().bag_half(features.data(), features.size(), table_.data(), dim(), out);
+    row_kernels().normalise(out, scratch.unit.data(), dim());
+    layer.apply(scratch.unit.data(), scratch.active.data(), out);
+  }
+
+  SectionFileReader file_;
+  std::string fingerprint_;
+  EncoderOptions options_;
+  TextKind text_kind_ = TextKind::kNatural;
+  FeatureOptions features_;
+  FeatureVocabulary vocabulary_;
+  std::span<const std::uint16_t> table_;  // in file_
+  ResidualLayer document_layer_, label_layer_;
+  std::span<const std::uint16_t> free_;  // in file_
+  std::unordered_map<std::uint64_t, std::size_t> free_row_;
+};
+
+}  // namespace
+
+std::unique_ptr<Encoder> make_bag_encoder(SectionFileReader file, std::string fingerprint) {
+  return std::make_unique<BagEncoder>(std::move(file), std::move(fingerprint));
+}
+
+}  // namespace dexter

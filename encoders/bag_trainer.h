@@ -1,0 +1,81 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <random>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "encoders/bag_model.h"
+#include "encoders/bag_side.h"
+#include "encoders/label_pool.h"
+#include "encoders/loss.h"
+#include "encoders/score_step.h"
+#include "encoders/table_optimizer.h"
+#include "encoders/validation.h"
+
+namespace dexter {
+
+// What a run goes on from: everything that is not derived from the set, the options and the epoch.
+struct TrainingState {
+  int epoch = 0;          // finished
+  std::int64_t step = 0;  // taken
+  int best_epoch = 0;
+  double best_precision = -1;
+  std::vector<EpochRecord> history;
+};
+
+// Trains the bag encoder. Every random choice of an epoch comes from the seed and the epoch's
+// number, so a run resumed at an epoch's end goes on as the uninterrupted one would.
+class BagTrainer {
+ public:
+  BagTrainer(const EncoderOptions& encoder, const LossOptions& loss, const TrainerOptions& options,
+             const TrainingSet& set, const Progress& progress);
+
+  bool finished() const;  // all epochs done, or stopped early
+  bool stopped_early() const;
+  // One epoch and its validation; throws kInterrupted between steps.
+  const EpochRecord& run_epoch();
+
+  const BagModel& model() const { return model_; }
+  const TrainingState& state() const { return state_; }
+
+  void save_checkpoint(const std::filesystem::path& file);
+  // kIncompatible where the checkpoint is of other options or another corpus.
+  void load_checkpoint(const std::filesystem::path& file);
+
+ private:
+  double train_step(std::span<const std::uint32_t> documents, std::mt19937_64& random);
+  void fill_pool(std::span<const std::uint32_t> documents, std::mt19937_64& random);
+  float schedule() const;
+  ValidationScore validation_score();
+  std::string identity() const;
+  std::vector<std::pair<std::string, std::vector<float>*>> tensors();
+
+  // constant after construction
+  const LossOptions loss_options_;
+  const TrainerOptions options_;
+  const Progress& progress_;
+  std::unique_ptr<LossFunction> loss_;
+  BagBatch documents_, validation_documents_, labels_;
+  std::vector<std::vector<std::uint32_t>> positives_,
+      validation_positives_;        // ascending label rows
+  std::vector<char> has_training_;  // by label
+  std::vector<std::uint32_t> all_labels_;
+  std::uint64_t steps_per_epoch_ = 0;
+
+  // changed by training
+  BagModel model_;
+  TrainingState state_;
+  TableOptimizer table_optimizer_, free_optimizer_;
+  BagSide document_side_, label_side_;
+  LabelPool pool_;
+  ScoreStep score_step_;
+  BagBatch kept_;  // documents of a step after feature dropout
+  std::vector<std::vector<std::uint32_t>> columns_;
+};
+
+}  // namespace dexter

@@ -1,0 +1,43 @@
+// The table of losses.
+#include "encoders/loss.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include "encoders/softmax_losses.h"
+
+namespace dexter {
+namespace {
+
+struct LossRow {
+  LossKind kind;
+  std::unique_ptr<LossFunction> (*make)();
+};
+
+constexpr LossRow kLosses[] = {
+    {{"decoupled_softmax", "each positive against the negatives alone"}, &make_decoupled_softmax},
+    {{"softmax", "each positive against every label of the pool"}, &make_softmax},
+};
+
+}  // namespace
+
+const std::vector<LossKind>& loss_kinds() {
+  static const std::vector<LossKind> kinds = [] {
+    std::vector<LossKind> all;
+    for (const LossRow& row : kLosses) all.push_back(row.kind);
+    return all;
+  }();
+  return kinds;
+}
+
+std::unique_ptr<LossFunction> make_loss(const LossOptions& options) {
+  std::string names;
+  for (const LossRow& row : kLosses) {
+    if (row.kind.name == options.name) return row.make();
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", row.kind.name);
+  }
+  throw Error(ErrorKind::kInvalidInput,
+              fmt::format("loss.name is \"{}\", but the losses are {}; choose one of these",
+                          options.name, names));
+}
+
+}  // namespace dexter

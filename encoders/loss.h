@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "encoders/trainer.h"
+
+namespace dexter {
+
+// A loss over the scores of one document against a pool of labels, with its gradient in closed form
+// (no graph is kept, so memory is one row). Scores are s = cosine / temperature. A column that is
+// neither positive nor negative does not occur: the caller leaves it out of the pool. Safe from
+// many threads.
+class LossFunction {
+ public:
+  virtual ~LossFunction() = default;
+  // Returns the loss of the row and overwrites `scores` with d loss / d score. `positives` are
+  // distinct columns; a row without any contributes 0 and a zero gradient.
+  virtual double backward(std::span<float> scores,
+                          std::span<const std::uint32_t> positives) const = 0;
+  virtual double backward(std::span<double> scores,
+                          std::span<const std::uint32_t> positives) const = 0;
+};
+
+// kInvalidInput names the known losses and the nearest one.
+std::unique_ptr<LossFunction> make_loss(const LossOptions& options);
+
+}  // namespace dexter

@@ -1,0 +1,85 @@
+// One batch through scores, loss and gradients.
+#include "encoders/score_step.h"
+
+#include <algorithm>
+
+#include "encoders/row_kernels.h"
+
+namespace dexter {
+
+ScoreStep::ScoreStep(const LossFunction& loss, double temperature, int dim, Precision precision)
+    : loss_(loss),
+      inverse_temperature_(static_cast<float>(1 / temperature)),
+      dim_(static_cast<std::size_t>(dim)),
+      documents_(precision),
+      labels_(precision),
+      scores_(precision),
+      document_product_(precision),
+      label_product_(precision) {}
+
+double ScoreStep::run(const float* documents, std::size_t n, const float* labels, std::size_t m,
+                      std::span<const std::vector<std::uint32_t>> positives) {
+  document_gradient_.resize(n * dim_);
+  label_gradient_.assign(m * dim_, 0);
+  labels_.store(labels, m, dim_);
+  const std::size_t chunk =
+      std::clamp<std::size_t>(kMaximumScores / std::max<std::size_t>(m, 1), 1, n);
+  double loss = 0;
+  for (std::size_t first = 0; first < n; first += chunk) {
+    const std::size_t count = std::min(chunk, n - first);
+    // 1/temperature lies in the documents' copy: the scores have it, and so has the labels'
+    // gradient.
+    documents_.store(documents + first * dim_, count, dim_, inverse_temperature_);
+    multiply(documents_, Transpose::kNo, labels_, Transpose::kYes, scores_);
+    loss += run_losses(documents, first, count, labels, positives, 1 / static_cast<double>(n));
+    add_gradients(first, count);
+  }
+  return loss;
+}
+
+double ScoreStep::run_losses(const float* documents, std::size_t first, std::size_t count,
+                             const float* labels,
+                             std::span<const std::vector<std::uint32_t>> positives, double share) {
+  const RowKernels& kernels = row_kernels();
+  const std::size_t columns = scores_.columns();
+  double loss = 0;
+#pragma omp parallel reduction(+ : loss)
+  {
+    std::vector<float> row(columns);
+#pragma omp for schedule(static)
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::vector<std::uint32_t>& own = positives[first + i];
+      scores_.load_row(i, row.data());
+      // The few positive scores in full precision: their loss is a difference of near-equal
+      // numbers.
+      for (const std::uint32_t p : own)
+        row[p] = inverse_temperature_ * kernels.dot(documents + (first + i) * dim_,
+                                                    labels + p * dim_, static_cast<int>(dim_));
+      loss += share * loss_.backward(std::span<float>(row), own);
+      scores_.store_row(i, row.data(), static_cast<float>(share));
+    }
+  }
+  return loss;
+}
+
+void ScoreStep::add_gradients(std::size_t first, std::size_t count) {
+  multiply(scores_, Transpose::kNo, labels_, Transpose::kNo, document_product_);
+  multiply(scores_, Transpose::kYes, documents_, Transpose::kNo, label_product_);
+#pragma omp parallel
+  {
+    std::vector<float> row(dim_);
+#pragma omp for schedule(static) nowait
+    for (std::size_t i = 0; i < count; ++i) {
+      float* out = &document_gradient_[(first + i) * dim_];
+      document_product_.load_row(i, out);
+      row_kernels().scale(inverse_temperature_, out, dim_);
+    }
+#pragma omp for schedule(static)
+    for (std::size_t j = 0; j < label_product_.rows(); ++j) {
+      label_product_.load_row(j, row.data());
+      row_kernels().add_scaled(1, row.data(), &label_gradient_[j * dim_], static_cast<int>(dim_));
+    }
+  }
+}
+
+}  // namespace dexter

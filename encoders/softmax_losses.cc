@@ -1,0 +1,103 @@
+// Softmax and decoupled softmax of dual-encoder training (Gupta et al., ICLR 2024).
+#include "encoders/softmax_losses.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "encoders/row_kernels.h"
+
+namespace dexter {
+namespace {
+
+double exp_sum(std::span<float> scores, float shift) {
+  return static_cast<double>(row_kernels().exp_sum(scores.data(), scores.size(), shift));
+}
+
+double exp_sum(std::span<double> scores, double shift) {
+  double sum = 0;
+  for (double& score : scores) sum += score = std::exp(score - shift);
+  return sum;
+}
+
+template <class Real>
+void scale(std::span<Real> scores, Real factor) {
+  for (Real& score : scores) score *= factor;
+}
+
+// A row reduces to a loop over its columns and a term per positive.
+template <class Row>
+class RowLoss final : public LossFunction {
+ public:
+  double backward(std::span<float> scores,
+                  std::span<const std::uint32_t> positives) const override {
+    return guarded(scores, positives);
+  }
+  double backward(std::span<double> scores,
+                  std::span<const std::uint32_t> positives) const override {
+    return guarded(scores, positives);
+  }
+
+ private:
+  template <class Real>
+  static double guarded(std::span<Real> scores, std::span<const std::uint32_t> positives) {
+    if (!positives.empty()) return Row::backward(scores, positives);
+    std::fill(scores.begin(), scores.end(), Real{0});
+    return 0;
+  }
+};
+
+// L = -sum_{p in P} ( s_p - log sum_m e^{s_m} );  dL/ds_m = |P| softmax_m - [m in P].
+struct Softmax {
+  template <class Real>
+  static double backward(std::span<Real> scores, std::span<const std::uint32_t> positives) {
+    const Real highest = *std::max_element(scores.begin(), scores.end());
+    double loss = 0;
+    for (const std::uint32_t p : positives) loss -= static_cast<double>(scores[p] - highest);
+    const double sum = exp_sum(scores, highest);
+    const auto count = static_cast<double>(positives.size());
+    loss += count * std::log(sum);
+    scale(scores, static_cast<Real>(count / sum));
+    for (const std::uint32_t p : positives) scores[p] -= Real{1};
+    return loss;
+  }
+};
+
+// L = -(1/|P|) sum_{p in P} ( s_p - log( e^{s_p} + Z ) ), Z = sum over the negatives n of e^{s_n}:
+// the other positives are absent from the denominator, so they do not compete. dL/ds_p = (e^{s_p} /
+// (e^{s_p} + Z) - 1) / |P|;  dL/ds_n = e^{s_n} (1/|P|) sum_p 1 / (e^{s_p} + Z).
+struct DecoupledSoftmax {
+  template <class Real>
+  static double backward(std::span<Real> scores, std::span<const std::uint32_t> positives) {
+    thread_local std::vector<Real> own;
+    own.clear();
+    const Real highest = *std::max_element(scores.begin(), scores.end());
+    for (const std::uint32_t p : positives) {
+      own.push_back(scores[p] - highest);
+      scores[p] = -std::numeric_limits<Real>::infinity();
+    }
+    const double negatives = exp_sum(scores, highest);
+    const double share = 1 / static_cast<double>(positives.size());
+    double loss = 0, weight = 0;
+    for (Real& score : own) {
+      const double numerator = std::exp(static_cast<double>(score));
+      const double denominator = numerator + negatives;
+      loss += share * (std::log(denominator) - static_cast<double>(score));
+      weight += share / denominator;
+      score = static_cast<Real>(share * (numerator / denominator - 1));
+    }
+    scale(scores, static_cast<Real>(weight));
+    for (std::size_t i = 0; i < positives.size(); ++i) scores[positives[i]] = own[i];
+    return loss;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<LossFunction> make_softmax() { return std::make_unique<RowLoss<Softmax>>(); }
+
+std::unique_ptr<LossFunction> make_decoupled_softmax() {
+  return std::make_unique<RowLoss<DecoupledSoftmax>>();
+}
+
+}  // namespace dexter

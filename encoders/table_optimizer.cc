@@ -1,0 +1,96 @@
+// Gathers the gradient of each touched row of the embedding table and applies Adam to it.
+#include "encoders/table_optimizer.h"
+
+#include <omp.h>
+
+#include <array>
+#include <cmath>
+#include <cstring>
+
+#include "encoders/row_kernels.h"
+
+namespace dexter {
+namespace {
+
+AdamStep adam_step(float rate, std::int64_t step) {
+  AdamStep adam;
+  adam.rate = rate / (1 - std::pow(adam.beta1, static_cast<float>(step)));
+  adam.bias2 = 1 - std::pow(adam.beta2, static_cast<float>(step));
+  return adam;
+}
+
+constexpr std::size_t kDigitBits = 11, kDigits = 1u << kDigitBits;
+
+// Stable radix sort by row; `scratch` has room for all.
+template <class Entry>
+void sort_by_row(std::vector<Entry>& entries, std::vector<Entry>& scratch, std::size_t rows) {
+  scratch.resize(entries.size());
+  for (std::size_t shift = 0; (rows >> shift) > 0; shift += kDigitBits) {
+    std::array<std::uint32_t, kDigits + 1> start{};
+    for (const Entry& entry : entries) ++start[((entry.row >> shift) & (kDigits - 1)) + 1];
+    for (std::size_t d = 0; d < kDigits; ++d) start[d + 1] += start[d];
+    for (const Entry& entry : entries)
+      scratch[start[(entry.row >> shift) & (kDigits - 1)]++] = entry;
+    entries.swap(scratch);
+  }
+}
+
+}  // namespace
+
+TableOptimizer::TableOptimizer(std::vector<float>& table, int dim)
+    : table_(table), dim_(dim), first_(table.size()), second_(table.size()) {}
+
+void TableOptimizer::collect(std::span<const BagGradient> sides, std::uint32_t part,
+                             std::uint32_t parts, std::vector<Entry>& entries) const {
+  entries.clear();
+  std::uint32_t source = 0;
+  for (const BagGradient& side : sides)
+    for (const std::uint32_t text : side.texts) {
+      for (const BagFeature& feature : side.bags->row(text))
+        if (feature.row % parts == part) entries.push_back({feature.row, source, feature.value});
+      ++source;
+    }
+}
+
+void TableOptimizer::update(std::span<const BagGradient> sides, float rate, std::int64_t step) {
+  const AdamStep adam = adam_step(rate, step);
+  const RowKernels& kernels = row_kernels();
+  const auto dim = static_cast<std::size_t>(dim_);
+  std::vector<const float*> gradients;
+  for (const BagGradient& side : sides)
+    for (std::size_t i = 0; i < side.texts.size(); ++i)
+      gradients.push_back(side.gradient + i * dim);
+
+#pragma omp parallel
+  {
+    thread_local std::vector<Entry> entries, scratch;
+    std::vector<float> sum(dim);
+    // Each thread owns the table rows of one residue, so no two touch the same row.
+    collect(sides, static_cast<std::uint32_t>(omp_get_thread_num()),
+            static_cast<std::uint32_t>(omp_get_num_threads()), entries);
+    sort_by_row(entries, scratch, table_.size() / dim);
+    for (std::size_t i = 0; i < entries.size();) {
+      const std::size_t at = static_cast<std::size_t>(entries[i].row) * dim;
+      std::memset(sum.data(), 0, dim * sizeof(float));
+      std::size_t j = i;
+      for (; j < entries.size() && entries[j].row == entries[i].row; ++j)
+        kernels.add_scaled(entries[j].value, gradients[entries[j].source], sum.data(), dim_);
+      kernels.adam(adam, sum.data(), &table_[at], &first_[at], &second_[at], dim_);
+      i = j;
+    }
+  }
+}
+
+void TableOptimizer::update_rows(std::span<const std::uint32_t> rows, std::span<const char> active,
+                                 const float* gradient, float rate, std::int64_t step) {
+  const AdamStep adam = adam_step(rate, step);
+  const auto dim = static_cast<std::size_t>(dim_);
+#pragma omp parallel for schedule(static)
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (!active[rows[i]]) continue;
+    const std::size_t at = static_cast<std::size_t>(rows[i]) * dim;
+    row_kernels().adam(adam, gradient + i * dim, &table_[at], &first_[at], &second_[at], dim_);
+  }
+}
+
+}  // namespace dexter

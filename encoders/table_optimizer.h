@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "encoders/bag_features.h"
+
+namespace dexter {
+
+// Rows of one side of a batch: row `first + i` of the gradient belongs to text `texts[i]` of
+// `bags`.
+struct BagGradient {
+  const BagBatch* bags = nullptr;
+  std::span<const std::uint32_t> texts;
+  const float* gradient = nullptr;  // [texts x dim]
+};
+
+// Adam on the rows of an embedding table that a step touched; the others rest (sparse Adam). The
+// result does not depend on the number of threads.
+class TableOptimizer {
+ public:
+  TableOptimizer(std::vector<float>& table, int dim);
+
+  // One step of learning rate `rate` (before bias correction), the `step`-th from 1.
+  void update(std::span<const BagGradient> sides, float rate, std::int64_t step);
+  // The same for rows given directly: row `rows[i]` has gradient row i; rows are distinct, and
+  // those whose `active[row]` is 0 are left alone.
+  void update_rows(std::span<const std::uint32_t> rows, std::span<const char> active,
+                   const float* gradient, float rate, std::int64_t step);
+
+  std::vector<std::vector<float>*> state() {
+    return {&first_, &second_};
+  }  // moments, for checkpoints
+
+ private:
+  struct Entry {
+    std::uint32_t row;     // of the table
+    std::uint32_t source;  // of the gradients, sides one after the other
+    float value;
+  };
+  void collect(std::span<const BagGradient> sides, std::uint32_t part, std::uint32_t parts,
+               std::vector<Entry>& entries) const;
+
+  std::vector<float>& table_;
+  int dim_;
+  std::vector<float> first_;   // [rows x dim]
+  std::vector<float> second_;  // [rows x dim]
+};
+
+}  // namespace dexter

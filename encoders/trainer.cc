@@ -1,0 +1,140 @@
+// Checks of options, and one training run from its start or checkpoint to the committed encoder.
+#include "encoders/trainer.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <chrono>
+
+#include "encoders/bag_trainer.h"
+#include "storage/file_io.h"
+
+namespace dexter {
+namespace {
+
+template <class T>
+void in_range(std::string_view key, T number, T least, T most) {
+  ensure(number >= least && number <= most, ErrorKind::kInvalidInput,
+         fmt::format("{} is {}, but must lie in {} to {}", key, number, least, most));
+}
+
+void multiple_of_16(std::string_view key, int number) {
+  ensure(number % 16 == 0, ErrorKind::kInvalidInput,
+         fmt::format("{} is {}, but must be a multiple of 16", key, number));
+}
+
+// The best epoch's encoder lies beside the checkpoint until the run ends.
+class BestEncoder {
+ public:
+  BestEncoder(const std::filesystem::path& root, const std::filesystem::path& checkpoint)
+      : root_(root), file_(checkpoint) {
+    if (!file_.empty()) file_ += ".best";
+  }
+
+  void keep(const BagModel& model) {
+    if (file_.empty()) return;
+    model.save(root_, std::filesystem::relative(file_, root_).string());
+  }
+  // Moves the kept encoder to its place; nothing kept (or a run that ends at its best epoch) saves
+  // `model`.
+  FileRef commit(const BagModel& model, bool model_is_best, const std::string& name) {
+    if (model_is_best || file_.empty() || !std::filesystem::exists(file_)) {
+      const FileRef saved = model.save(root_, name);
+      discard();
+      return saved;
+    }
+    SectionFileReader(file_, "encoder", kEncoderFileVersion).verify();
+    std::filesystem::rename(file_, root_ / name);
+    sync_folder((root_ / name).parent_path());
+    return SectionFileReader(root_ / name, "encoder", kEncoderFileVersion).reference(root_);
+  }
+  void discard() const {
+    std::error_code ignored;
+    if (!file_.empty()) std::filesystem::remove(file_, ignored);
+  }
+
+ private:
+  std::filesystem::path root_, file_;
+};
+
+}  // namespace
+
+void EncoderOptions::validate() const {
+  bool known = false;
+  for (const EncoderKind& row : encoder_kinds()) known |= row.name == kind;
+  ensure(
+      known, ErrorKind::kInvalidInput,
+      fmt::format("encoder.kind is \"{}\", which this build does not have; choose \"bag\"", kind));
+  in_range("encoder.dim", dim, 16, 4096);
+  multiple_of_16("encoder.dim", dim);
+  in_range("encoder.hidden", hidden, 0, 4096);
+  multiple_of_16("encoder.hidden", hidden);
+  in_range("encoder.ngram", ngram, 0, 16);
+  in_range("encoder.min_count", min_count, 1, 1'000'000);
+  in_range("encoder.max_features", max_features, 1, 1 << 28);
+}
+
+void LossOptions::validate() const {
+  make_loss(*this);
+  in_range("loss.temperature", temperature, 1e-3, 10.0);
+}
+
+void TrainerOptions::validate() const {
+  in_range("train.epochs", epochs, 1, 10'000);
+  in_range("train.batch", batch, 1, 1 << 16);
+  in_range("train.negatives", negatives, 0, 1 << 24);
+  in_range("train.learning_rate", learning_rate, 0.0, 10.0);
+  in_range("train.network_learning_rate", network_learning_rate, 0.0, 10.0);
+  in_range("train.warmup", warmup, 0.0, 1.0);
+  in_range("train.feature_dropout", feature_dropout, 0.0, 0.95);
+  in_range("train.validation_fraction", validation_fraction, 0.0, 0.5);
+  in_range("train.validation_documents", validation_documents, 1, 1 << 30);
+  in_range("train.patience", patience, 0, 10'000);
+  in_range("train.checkpoint_seconds", checkpoint_seconds, 0.0, 1e9);
+}
+
+TrainReport train_encoder(const EncoderOptions& encoder, const LossOptions& loss,
+                          const TrainerOptions& options, const TrainingSet& set,
+                          const std::filesystem::path& root, const std::string& encoder_file,
+                          const std::filesystem::path& checkpoint, bool resume,
+                          const std::function<void(const EpochRecord&)>& on_epoch,
+                          const Progress& progress) {
+  using Clock = std::chrono::steady_clock;
+  encoder.validate();
+  loss.validate();
+  options.validate();
+  const auto start = Clock::now();
+  progress.update({.stage = "reading features", .done = 0, .total = set.train.size()});
+  BagTrainer trainer(encoder, loss, options, set, progress);
+  BestEncoder best(root, checkpoint);
+  if (resume)
+    trainer.load_checkpoint(checkpoint);
+  else
+    best.discard();
+
+  auto saved = Clock::now();
+  while (!trainer.finished()) {
+    on_epoch(trainer.run_epoch());
+    const bool is_best = trainer.state().best_epoch == trainer.state().epoch;
+    if (trainer.finished() || checkpoint.empty()) continue;
+    if (is_best && options.patience > 0) best.keep(trainer.model());
+    if (std::chrono::duration<double>(Clock::now() - saved).count() >= options.checkpoint_seconds) {
+      progress.update({.stage = "writing a checkpoint"});
+      trainer.save_checkpoint(checkpoint);
+      saved = Clock::now();
+    }
+  }
+  const TrainingState& state = trainer.state();
+  TrainReport report;
+  report.encoder.file = best.commit(trainer.model(), state.best_epoch == state.epoch, encoder_file);
+  report.encoder.kind = encoder.kind;
+  report.encoder.fingerprint = report.encoder.file.checksum;
+  report.encoder.dim = encoder.dim;
+  report.history = state.history;
+  report.best_epoch = state.best_epoch;
+  report.stopped_early = trainer.stopped_early();
+  report.resumed = resume;
+  report.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  return report;
+}
+
+}  // namespace dexter
