@@ -30,7 +30,7 @@ LIBRARIES = {
     "spdlog": (r"spdlog/", r"\w+/\w+\.cc"),
     "CLI11": (r"CLI/", r"tools/\w+\.(cc|h)"),
     "utf8proc": (r"utf8proc\.h", r"encoders/\w+\.cc"),
-    "xxHash": (r"xxhash\.h|xxh3\.h", r"storage/\w+\.cc"),
+    "xxHash": (r"xxhash\.h|xxh3\.h", r"(storage|encoders)/\w+\.cc"),
     "zlib": (r"zlib\.h", r"storage/\w+\.cc"),
     "GoogleTest": (r"g(test|mock)/", r"tests/.*"),
     "Google Benchmark": (r"benchmark/", r"bench/.*"),
@@ -60,8 +60,9 @@ def may_use(path, library):
     allowed = LIBRARIES[library][1]
     if re.fullmatch(allowed, str(path)):
         return True
-    # A test or bench may name the library of the folder that it is about.
-    return path.parts[0] in ("tests", "bench") and bool(re.fullmatch(allowed, f"{subject_of(path)}/any.cc"))
+    # A test or bench may name the library of the folder that it is about; tests/support serves all folders.
+    subjects = BELOW if subject_of(path) == "support" else [subject_of(path)]
+    return path.parts[0] in ("tests", "bench") and any(re.fullmatch(allowed, f"{name}/any.cc") for name in subjects)
 
 
 def own_include_problem(path, include, inner):
