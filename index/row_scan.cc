@@ -1,6 +1,7 @@
 // Dot products of queries with blocks of rows, and the selection of the best.
 #include "index/row_scan.h"
 
+#include <immintrin.h>
 #include <omp.h>
 
 #include <algorithm>
@@ -75,12 +76,17 @@ constexpr Tiles kAvx512Tiles{
 
 const Tiles& tiles_of(Isa isa) { return isa == Isa::kAvx512 ? kAvx512Tiles : kAvx2Tiles; }
 
-// The first row number to be offered is `first`; rows from `end` on are padding.
+// Whether any of 16 scores is above `floor`. GCC leaves the plain loop scalar.
+bool any_above(const float* scores, float floor) {
+  const __m256 bound = _mm256_set1_ps(floor);
+  const __m256 low = _mm256_cmp_ps(_mm256_loadu_ps(scores), bound, _CMP_GT_OQ);
+  const __m256 high = _mm256_cmp_ps(_mm256_loadu_ps(scores + 8), bound, _CMP_GT_OQ);
+  return _mm256_movemask_ps(_mm256_or_ps(low, high)) != 0;
+}
+
+// Offers the scores of 16 rows from number `first`; rows from `end` on are padding.
 void offer_block(const float* scores, std::uint32_t first, std::uint32_t end, TopHits& top) {
-  const float floor = top.floor();
-  int above = 0;
-  for (std::size_t lane = 0; lane < kLanes; ++lane) above |= static_cast<int>(scores[lane] > floor);
-  if (above == 0) return;
+  if (!any_above(scores, top.floor())) return;
   for (std::size_t lane = 0; lane < kLanes; ++lane) {
     const std::uint32_t row = first + static_cast<std::uint32_t>(lane);
     if (row < end) top.offer(scores[lane], row);

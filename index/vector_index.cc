@@ -1,14 +1,11 @@
 // The table of kinds, the choice of `auto`, building and loading.
 #include "index/vector_index.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cmath>
-#include <fstream>
 
 #include <spdlog/fmt/fmt.h>
 
+#include "index/kind_choice.h"
 #include "index/ranked_index.h"
 #include "storage/error.h"
 
@@ -40,55 +37,6 @@ const KindRow* find_kind(std::string_view name) {
   return row == rows.end() ? nullptr : &*row;
 }
 
-// Up to this much, exact search reads all vectors for one query in about ten milliseconds on two
-// cores and answers batches faster than the graph does; bench/index/search_bench.cc.
-constexpr double kFlatBytes = 256e6;
-// A graph of more rows takes hours to build.
-constexpr std::size_t kGraphRows = 2'000'000;
-
-// Linux's own estimate of memory that can be had without swapping.
-double available_bytes() {
-  std::ifstream meminfo("/proc/meminfo");
-  std::string name;
-  for (double kib = 0; meminfo >> name >> kib; meminfo.ignore(64, '\n'))
-    if (name == "MemAvailable:") return kib * 1024;
-  return static_cast<double>(sysconf(_SC_AVPHYS_PAGES)) *
-         static_cast<double>(sysconf(_SC_PAGESIZE));
-}
-
-// Fills options.kind and reason.
-void resolve_kind(IndexCore& core) {
-  IndexOptions& options = core.options;
-  if (options.kind != "auto") {
-    core.reason = options.kind + " was asked for";
-    return;
-  }
-  const auto rows = static_cast<double>(core.ids.size());
-  const double vectors = rows * core.dim * sizeof(float);
-  // Twice `links` on the lowest layer, where all rows are, and bookkeeping.
-  const double graph = vectors + rows * (2.2 * options.links * 4 + 32);
-  const double available = available_bytes();
-  const std::string size = fmt::format("auto: {} vectors of {} dimensions are {:.1f} MB",
-                                       core.ids.size(), core.dim, vectors / 1e6);
-  if (vectors <= kFlatBytes) {
-    options.kind = "flat";
-    core.reason = fmt::format("{}, within the {:.0f} MB that exact search reads fast enough", size,
-                              kFlatBytes / 1e6);
-  } else if (core.ids.size() <= kGraphRows && graph <= available / 2) {
-    options.kind = "hnsw";
-    core.reason = fmt::format(
-        "{}, too many to read for each query, and with a graph {:.1f} MB fit half of the {:.1f} MB "
-        "of memory available",
-        size, graph / 1e6, available / 1e6);
-  } else {
-    options.kind = "ivf";
-    core.reason = fmt::format(
-        "{}, too many to read for each query, and a graph ({:.1f} MB of {:.1f} MB available; at "
-        "most {} rows) would be too large",
-        size, graph / 1e6, available / 1e6, kGraphRows);
-  }
-}
-
 void check_range(std::string_view name, int value, int lowest, int highest) {
   ensure(value >= lowest && value <= highest, ErrorKind::kInvalidInput,
          fmt::format("index option {} is {}; give {} to {}", name, value, lowest, highest));
@@ -116,7 +64,11 @@ std::unique_ptr<VectorIndex> build_index(const IndexOptions& options, EmbeddingV
   core.options = options;
   const SortedRows rows(vectors, ids, core);
   check_queries(tuning_queries, core, "tuning an index");
-  resolve_kind(core);
+  KindChoice choice{options.kind, options.kind + " was asked for"};
+  if (options.kind == "auto")
+    choice = choose_kind(rows.size(), rows.dim(), options.links, available_memory());
+  core.options.kind = choice.kind;
+  core.reason = choice.reason;
   return find_kind(core.options.kind)->build(std::move(core), rows, tuning_queries);
 }
 
