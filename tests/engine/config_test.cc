@@ -1,7 +1,6 @@
 #include "engine/config.h"
 
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <string>
 
@@ -9,6 +8,8 @@
 #include <gtest/gtest.h>
 
 #include "storage/error.h"
+#include "tests/support/expect_error.h"
+#include "tests/support/temp_dir.h"
 
 namespace dexter {
 namespace {
@@ -131,19 +132,14 @@ TEST(Config, RefusesWhatIsNoJsonObject) {
 }
 
 TEST(Config, ReadsAFileWithComments) {
-  const std::filesystem::path file = std::filesystem::path(testing::TempDir()) / "options.json";
-  std::ofstream(file) << "{\n  // exact search\n  \"index\": {\"kind\": \"flat\"}\n}\n";
+  const testing::TempDir folder;
+  const std::filesystem::path file = folder / "options.json";
+  testing::write_bytes(file, "{\n  // exact search\n  \"index\": {\"kind\": \"flat\"}\n}\n");
   Config config;
   merge_file(config, file);
   EXPECT_EQ(config.index.kind, "flat");
-  std::filesystem::remove(file);
-  try {
-    merge_file(config, file);
-    FAIL() << "an absent file was read";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kNotFound);
-    EXPECT_THAT(error.what(), HasSubstr("options.json"));
-  }
+  testing::expect_error(
+      ErrorKind::kNotFound, [&] { merge_file(config, folder / "absent.json"); }, "absent.json");
 }
 
 TEST(Config, AnAssignmentNeedsAKeyAndAnEqualsSign) {
