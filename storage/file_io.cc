@@ -1,6 +1,7 @@
 #include "storage/file_io.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -82,6 +83,20 @@ void File::close() {
   if (::close(std::exchange(fd_, -1)) != 0) throw_io("closing", path_, errno);
 }
 
+FileLock::FileLock(const std::filesystem::path& path)
+    : fd_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
+  if (fd_ < 0) throw_io("opening", path, errno);
+  if (::flock(fd_, LOCK_EX | LOCK_NB) == 0) return;
+  const int failed = errno;
+  ::close(fd_);
+  if (failed != EWOULDBLOCK) throw_io("locking", path, failed);
+  throw Error(ErrorKind::kUnavailable,
+              "locking " + path.string() +
+                  ": another process is writing this store, only one may; wait for it to end");
+}
+
+FileLock::~FileLock() { ::close(fd_); }
+
 void sync_folder(const std::filesystem::path& folder) {
   const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) throw_io("opening", folder, errno);
@@ -93,12 +108,10 @@ void sync_folder(const std::filesystem::path& folder) {
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes) {
   auto temporary = path;
   temporary += ".tmp";
-  {
-    File file = File::create(temporary);
-    file.write(std::as_bytes(std::span(bytes)));
-    file.sync();
-    file.close();
-  }
+  File file = File::create(temporary);
+  file.write(std::as_bytes(std::span(bytes)));
+  file.sync();
+  file.close();
   if (::rename(temporary.c_str(), path.c_str()) != 0) throw_io("renaming", temporary, errno);
   sync_folder(path.parent_path());
 }

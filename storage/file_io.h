@@ -36,6 +36,20 @@ class File {
   std::filesystem::path path_;
 };
 
+// Holds the exclusive lock of a file, which it creates where it is absent, until destroyed or until
+// the process ends, whatever ends it. kUnavailable where somebody else holds it, in this process or
+// another.
+class FileLock {
+ public:
+  explicit FileLock(const std::filesystem::path& path);
+  ~FileLock();
+  FileLock(const FileLock&) = delete;
+  FileLock& operator=(const FileLock&) = delete;
+
+ private:
+  int fd_ = -1;
+};
+
 // Makes renames and removals in `folder` durable.
 void sync_folder(const std::filesystem::path& folder);
 // PATH.tmp, sync, rename, sync of the folder: PATH holds the old bytes or the new ones.

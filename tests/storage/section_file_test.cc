@@ -9,11 +9,12 @@
 
 #include "storage/checksum.h"
 #include "storage/error.h"
-#include "tests/support/temp_dir.h"
+#include "tests/storage/store_fixtures.h"
 
 namespace dexter {
 namespace {
 
+using testing::error_of;
 using testing::flip_byte;
 using ::testing::HasSubstr;
 using testing::read_bytes;
@@ -33,17 +34,6 @@ FileRef write_three_sections(const TempDir& root) {
   file.append(bytes_of("abcdef"));
   file.end();
   return file.commit(root.path());
-}
-
-// What `call` throws, as "kind: message"; empty when it does not.
-template <class Call>
-std::optional<Error> error_of(Call&& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error;
-  }
-  return std::nullopt;
 }
 
 TEST(SectionFile, GivesBackWhatWasWritten) {

@@ -1,0 +1,161 @@
+// The manifest as JSON.
+#include "storage/manifest.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <boost/json.hpp>
+#include <filesystem>
+#include <limits>
+
+#include "storage/error.h"
+
+namespace dexter {
+namespace {
+
+namespace json = boost::json;
+
+json::object object_of(const FileRef& file) {
+  return {{"name", file.name}, {"bytes", file.bytes}, {"checksum", file.checksum}};
+}
+
+json::object object_of(const CorpusInfo& corpus) {
+  return {{"number", corpus.number},
+          {"format", corpus.format},
+          {"text_kind", corpus.text_kind == TextKind::kSparse ? "sparse" : "natural"},
+          {"train_documents", corpus.train_documents},
+          {"test_documents", corpus.test_documents},
+          {"labels", corpus.labels},
+          {"sparse_features", corpus.sparse_features}};
+}
+
+json::object object_of(const EncoderInfo& encoder) {
+  return {{"file", object_of(encoder.file)},
+          {"kind", encoder.kind},
+          {"fingerprint", encoder.fingerprint},
+          {"dim", encoder.dim},
+          {"corpus", encoder.corpus}};
+}
+
+json::object object_of(const GenerationInfo& generation) {
+  return {{"number", generation.number},
+          {"encoder", object_of(generation.encoder)},
+          {"label_index", object_of(generation.label_index)},
+          {"index_kind", generation.index_kind},
+          {"index_reason", generation.index_reason},
+          {"labels", generation.labels}};
+}
+
+[[noreturn]] void throw_corrupt(const std::string& what) {
+  throw Error(ErrorKind::kCorrupt,
+              fmt::format("reading the store's manifest: {}; the store is damaged, "
+                          "import again or restore a copy",
+                          what));
+}
+
+const json::value& member(const json::object& object, std::string_view key) {
+  const json::value* value = object.if_contains(key);
+  if (value == nullptr) throw_corrupt(fmt::format("\"{}\" is missing", key));
+  return *value;
+}
+
+template <class Number>
+Number number(const json::object& object, std::string_view key) {
+  const json::value& value = member(object, key);
+  boost::system::error_code failed;
+  const auto result = value.is_number() ? value.to_number<Number>(failed) : Number{};
+  if (!value.is_number() || failed || value.is_double())
+    throw_corrupt(fmt::format("\"{}\" is not a number in its range", key));
+  return result;
+}
+
+std::string text(const json::object& object, std::string_view key) {
+  const json::value& value = member(object, key);
+  if (!value.is_string()) throw_corrupt(fmt::format("\"{}\" is not a text", key));
+  return std::string(value.get_string());
+}
+
+const json::object& object(const json::object& parent, std::string_view key) {
+  const json::value& value = member(parent, key);
+  if (!value.is_object()) throw_corrupt(fmt::format("\"{}\" is not an object", key));
+  return value.get_object();
+}
+
+void read(FileRef& file, const json::object& from) {
+  file = {text(from, "name"), number<std::uint64_t>(from, "bytes"), text(from, "checksum")};
+  // Files of a store lie inside it, whatever a made-up manifest says.
+  const std::filesystem::path path(file.name);
+  if (path.empty() || path.is_absolute() || path.lexically_normal() != path ||
+      *path.begin() == "..")
+    throw_corrupt(fmt::format("the file name \"{}\" leads out of the store", file.name));
+}
+
+void read(CorpusInfo& corpus, const json::object& from) {
+  corpus.number = number<std::uint32_t>(from, "number");
+  corpus.format = text(from, "format");
+  corpus.text_kind = text(from, "text_kind") == "sparse" ? TextKind::kSparse : TextKind::kNatural;
+  corpus.train_documents = number<std::uint64_t>(from, "train_documents");
+  corpus.test_documents = number<std::uint64_t>(from, "test_documents");
+  corpus.labels = number<std::uint32_t>(from, "labels");
+  corpus.sparse_features = number<std::uint64_t>(from, "sparse_features");
+}
+
+void read(EncoderInfo& encoder, const json::object& from) {
+  read(encoder.file, object(from, "file"));
+  encoder.kind = text(from, "kind");
+  encoder.fingerprint = text(from, "fingerprint");
+  encoder.dim = number<int>(from, "dim");
+  encoder.corpus = number<std::uint32_t>(from, "corpus");
+}
+
+void read(GenerationInfo& generation, const json::object& from) {
+  generation.number = number<std::uint64_t>(from, "number");
+  read(generation.encoder, object(from, "encoder"));
+  read(generation.label_index, object(from, "label_index"));
+  generation.index_kind = text(from, "index_kind");
+  generation.index_reason = text(from, "index_reason");
+  generation.labels = number<std::uint64_t>(from, "labels");
+}
+
+template <class Part>
+void put_part(json::object& into, std::string_view key, const std::optional<Part>& part) {
+  if (part) into[key] = object_of(*part);
+}
+
+template <class Part>
+void read_part(std::optional<Part>& part, const json::object& from, std::string_view key) {
+  if (from.contains(key)) read(part.emplace(), object(from, key));
+}
+
+}  // namespace
+
+std::string to_json(const Manifest& manifest) {
+  json::object object{{"format", manifest.format},
+                      {"next_label", manifest.next_label},
+                      {"config", manifest.config}};
+  put_part(object, "corpus", manifest.corpus);
+  put_part(object, "trained", manifest.trained);
+  put_part(object, "generation", manifest.generation);
+  return json::serialize(object);
+}
+
+Manifest manifest_from_json(std::string_view text_of_manifest) {
+  boost::system::error_code failed;
+  const json::value parsed = json::parse(text_of_manifest, failed);
+  if (failed) throw_corrupt(failed.message());
+  if (!parsed.is_object()) throw_corrupt("it is not an object");
+  const json::object& object = parsed.get_object();
+  Manifest manifest;
+  manifest.format = number<int>(object, "format");
+  ensure(manifest.format <= kStoreFormat, ErrorKind::kIncompatible,
+         fmt::format(
+             "opening the store: its format is {}, this build reads up to {}; use a newer dexter",
+             manifest.format, kStoreFormat));
+  manifest.next_label = number<std::uint32_t>(object, "next_label");
+  manifest.config = text(object, "config");
+  read_part(manifest.corpus, object, "corpus");
+  read_part(manifest.trained, object, "trained");
+  read_part(manifest.generation, object, "generation");
+  return manifest;
+}
+
+}  // namespace dexter
