@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "storage/corpus_writer.h"
 #include "storage/embedding_matrix.h"
 #include "storage/manifest.h"
 #include "storage/types.h"
@@ -31,8 +32,10 @@ struct LabelChange {
 
 // The RocksDB store of one dexter folder: documents, labels, label vectors, and the manifest that
 // names the files beside it (encoders/, index/, train/). Bytes on disk: storage/FORMAT.md.
-// Const methods are safe from many threads; others need one caller at a time. Every write but a
-// CorpusWriter's is synchronous: when it returns it is on disk. Errors: kCorrupt names the file or record.
+// Const methods are safe from many threads; others need one caller at a time and none reading.
+// Every write but a CorpusWriter's and put_vectors' is synchronous: when it returns it is on disk.
+// Errors: kCorrupt names the file or record; kIo for a full disk (close the catalog, free space,
+// open it again: it is whole); kInvalidInput for writing where the store is open for reading.
 class Catalog {
  public:
   static Catalog open(const std::filesystem::path& store, OpenMode mode);
@@ -43,8 +46,8 @@ class Catalog {
   const std::filesystem::path& path() const;
   const Manifest& manifest() const;
   // The one commit point: after it the store is what `manifest` says, before it what it was. With
-  // `clear_changes` the label changes are dropped in the same write (a new generation holds them), and
-  // files that no manifest names any more are removed afterwards.
+  // `clear_changes` the label changes are dropped in the same write (a new generation holds them),
+  // and files that no manifest names any more are removed afterwards.
   void commit(const Manifest& manifest, bool clear_changes = false);
 
   // Labels. Ascending id; removed ones are absent.
@@ -53,9 +56,9 @@ class Catalog {
   std::vector<Label> labels(std::span<const LabelId> ids) const;  // kCorrupt on a hole
   void scan_labels(const std::function<void(Label&&)>& visit) const;
   std::uint64_t label_count() const;
-  // Adds a label or replaces the one of the same key (its id is kept). `vector` is empty where the store
-  // has no generation yet. Returns the id. The label record, its vector, the change and the manifest's
-  // next_label are one atomic write. All of `labels` or none.
+  // Adds a label or replaces the one of the same key (its id is kept). `vector` is empty where the
+  // store has no generation yet. Returns the id. The label record, its vector, the change and the
+  // manifest's next_label are one atomic write. All of `labels` or none.
   std::vector<LabelId> put_labels(std::span<const Label> labels, EmbeddingView vectors);
   // False where there is no such label.
   bool remove_label(std::string_view key);
@@ -65,13 +68,18 @@ class Catalog {
   void scan_examples(Split split, const std::function<void(Example&&)>& visit) const;
   std::optional<Example> find_example(Split split, std::string_view key) const;
 
-  // Training documents of each imported label, by LabelId; N_l of the propensity model. [labels]
+  // Training documents of each imported label, by LabelId; N_l of the propensity model.
+  // [CorpusInfo::labels]; labels added later have none.
   std::vector<std::uint32_t> label_frequencies() const;
 
-  // Vectors by rows of one space, replaced as a whole by the first chunk (`first_row` 0).
-  void put_vectors(Space space, std::span<const std::int64_t> ids, EmbeddingView vectors, bool first_chunk);
-  void scan_vectors(Space space, std::size_t rows_per_chunk,
-                    const std::function<void(std::span<const std::int64_t>, EmbeddingView)>& visit) const;
+  // Vectors by rows of one space, in chunks of any size with one dim. The first chunk begins a new
+  // set, which `scan_vectors` sees, whole, once `commit` has named another generation; never
+  // committed, it is dropped.
+  void put_vectors(Space space, std::span<const std::int64_t> ids, EmbeddingView vectors,
+                   bool first_chunk);
+  void scan_vectors(
+      Space space, std::size_t rows_per_chunk,
+      const std::function<void(std::span<const std::int64_t>, EmbeddingView)>& visit) const;
 
   // Small named JSON documents beside the manifest: "history", "evaluation".
   void put_note(std::string_view name, std::string_view json);
@@ -84,32 +92,6 @@ class Catalog {
   std::unique_ptr<Impl> impl_;
 };
 
-// Replaces the corpus of a store, unseen until `commit`. Records stream to disk in bounded memory;
-// destroyed without `commit`, or killed, the store is what it was (the leftovers go at the next open).
-// Trained encoder, generation, vectors and notes of the former corpus are dropped by the commit.
-class CorpusWriter {
- public:
-  explicit CorpusWriter(Catalog& catalog);
-  ~CorpusWriter();
-  CorpusWriter(const CorpusWriter&) = delete;
-  CorpusWriter& operator=(const CorpusWriter&) = delete;
-
-  // Ids are given in order of arrival from 0. kInvalidInput for a key already written.
-  LabelId add_label(std::string_view key, std::string_view name, std::string_view text);
-  std::optional<LabelId> find_label(std::string_view key) const;
-  std::uint32_t label_count() const;
-  // `labels` and `excluded` need not be sorted; they are stored ascending and distinct. kInvalidInput for
-  // a key already written in this split.
-  DocumentId add_example(Split split, std::string_view key, std::string_view text,
-                         std::span<const LabelId> labels, std::span<const LabelId> excluded);
-  // `format`, `text_kind` and `sparse_features` are read from `info`; counts and number are filled in.
-  CorpusInfo commit(CorpusInfo info);
-
- private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
-};
-
 // One damaged thing found by verify_store.
 struct Damage {
   std::string file;  // relative to the store, or the record's name
@@ -118,8 +100,9 @@ struct Damage {
 
 // Reads everything: RocksDB's blocks and whole-file checksums, every record's own checksum, the
 // manifest, every section of every file it names, and, where the last writer closed the store in
-// order, the seal, which covers every byte of every file. Returns what is damaged; empty means whole. Throws only
-// kNotFound (no store there) and kIncompatible (newer format).
-std::vector<Damage> verify_store(const std::filesystem::path& store, const std::function<void(const std::string& file)>& visit = {});
+// order, the seal, which covers every byte of every file. Returns what is damaged; empty means
+// whole. Throws only kNotFound (no store there) and kIncompatible (newer format).
+std::vector<Damage> verify_store(const std::filesystem::path& store,
+                                 const std::function<void(const std::string& file)>& visit = {});
 
 }  // namespace dexter

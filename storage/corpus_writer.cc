@@ -1,4 +1,6 @@
 // Importing a corpus beside the one a store holds, and putting it in its place.
+#include "storage/corpus_writer.h"
+
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
