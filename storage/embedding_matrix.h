@@ -11,7 +11,8 @@ namespace dexter {
 class EmbeddingView {
  public:
   EmbeddingView() = default;
-  EmbeddingView(const float* data, std::size_t rows, int dim) : data_(data), rows_(rows), dim_(dim) {}
+  EmbeddingView(const float* data, std::size_t rows, int dim)
+      : data_(data), rows_(rows), dim_(dim) {}
 
   std::size_t rows() const { return rows_; }
   int dim() const { return dim_; }
@@ -49,7 +50,9 @@ class EmbeddingMatrix {
   }
   std::span<const float> row(std::size_t i) const { return view().row(i); }
   EmbeddingView view() const { return {values_.data(), rows_, dim_}; }
-  operator EmbeddingView() const { return view(); }  // NOLINT: a matrix is a view wherever one is read
+  operator EmbeddingView() const {
+    return view();
+  }  // NOLINT: a matrix is a view wherever one is read
 
  private:
   std::vector<float> values_;

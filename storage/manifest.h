@@ -19,7 +19,7 @@ struct CorpusInfo {
   TextKind text_kind = TextKind::kNatural;
   std::uint64_t train_documents = 0;
   std::uint64_t test_documents = 0;
-  std::uint32_t labels = 0;          // imported labels; ids below this came with the corpus
+  std::uint32_t labels = 0;           // imported labels; ids below this came with the corpus
   std::uint64_t sparse_features = 0;  // D of an xmc corpus, 0 for text
   bool operator==(const CorpusInfo&) const = default;
 };
@@ -51,7 +51,8 @@ struct Manifest {
   std::optional<CorpusInfo> corpus;
   std::optional<EncoderInfo> trained;        // the newest finished training
   std::optional<GenerationInfo> generation;  // the newest finished index
-  std::string config;  // the effective configuration of the newest train/index, as JSON; may be empty
+  std::string
+      config;  // the effective configuration of the newest train/index, as JSON; may be empty
   bool operator==(const Manifest&) const = default;
 };
 

@@ -19,8 +19,8 @@ struct ProgressEvent {
   std::string note = {};  // figures of the moment: "loss 2.31"
 };
 
-// How a long operation reports and is stopped. Both may be empty. `report` is called from the calling
-// thread, often (the receiver thins it out), and must not throw.
+// How a long operation reports and is stopped. Both may be empty. `report` is called from the
+// calling thread, often (the receiver thins it out), and must not throw.
 struct Progress {
   std::function<void(const ProgressEvent&)> report;
   // Called for a thing the user must read even when the operation goes on: a skipped line.

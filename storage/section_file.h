@@ -17,12 +17,14 @@ namespace dexter {
 struct FileRef {
   std::string name;  // relative to the store's folder
   std::uint64_t bytes = 0;
-  std::string checksum;  // XXH3-64 of the section table, which covers the sections' own; 16 hex digits
+  std::string
+      checksum;  // XXH3-64 of the section table, which covers the sections' own; 16 hex digits
   bool operator==(const FileRef&) const = default;
 };
 
-// Writes PATH.tmp and turns it into PATH in `commit`: sync, re-read and check, rename, sync the folder.
-// Destroyed without `commit` it removes the .tmp. Errors: kIo with the operating system's reason.
+// Writes PATH.tmp and turns it into PATH in `commit`: sync, re-read and check, rename, sync the
+// folder. Destroyed without `commit` it removes the .tmp. Errors: kIo with the operating system's
+// reason.
 class SectionFileWriter {
  public:
   // `type` says what the file is ("encoder", "index", "checkpoint"); `version` is that type's own.
@@ -47,10 +49,10 @@ class SectionFileWriter {
   std::unique_ptr<Impl> impl_;
 };
 
-// Maps a committed file read-only. Opening checks magic, type, version (<= `newest_version`) and the
-// table; `section` checks that section's checksum on its first use. Spans live as long as the reader.
-// Errors: kNotFound; kCorrupt naming the file and section; kIncompatible for another type or a newer
-// version. Safe to use from many threads.
+// Maps a committed file read-only. Opening checks magic, type, version (<= `newest_version`) and
+// the table; `section` checks that section's checksum on its first use. Spans live as long as the
+// reader. Errors: kNotFound; kCorrupt naming the file and section; kIncompatible for another type
+// or a newer version. Safe to use from many threads.
 class SectionFileReader {
  public:
   SectionFileReader(const std::filesystem::path& path, std::string_view type,
@@ -78,8 +80,8 @@ class SectionFileReader {
   std::unique_ptr<Impl> impl_;
 };
 
-// Checks a section file of any type, all of it; throws kCorrupt/kIo naming it. With `ref` it must be
-// the file that `ref` names.
+// Checks a section file of any type, all of it; throws kCorrupt/kIo naming it. With `ref` it must
+// be the file that `ref` names.
 void verify_section_file(const std::filesystem::path& path);
 void verify_section_file(const std::filesystem::path& root, const FileRef& ref);
 

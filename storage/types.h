@@ -22,9 +22,9 @@ enum class Split : std::uint8_t { kTrain = 0, kTest = 1 };
 // The two spaces of one index generation.
 enum class Space : std::uint8_t { kLabels = 0, kDocuments = 1 };
 
-// `key` is the caller's identifier, unique in a store; `name` is shown to people; `text` is what the
-// encoder reads (it equals `name` where the corpus gives nothing longer, and may be empty only in a
-// sparse corpus, whose labels have no text).
+// `key` is the caller's identifier, unique in a store; `name` is shown to people; `text` is what
+// the encoder reads (it equals `name` where the corpus gives nothing longer, and may be empty only
+// in a sparse corpus, whose labels have no text).
 struct Label {
   LabelId id{};
   std::string key;
@@ -33,8 +33,9 @@ struct Label {
   bool operator==(const Label&) const = default;
 };
 
-// A document with its true labels (ascending, distinct). `excluded` are labels that evaluation drops
-// from the predictions of this document before scoring: the reciprocal pairs of the LF data sets.
+// A document with its true labels (ascending, distinct). `excluded` are labels that evaluation
+// drops from the predictions of this document before scoring: the reciprocal pairs of the LF data
+// sets.
 struct Example {
   DocumentId id{};
   std::string key;
