@@ -84,6 +84,8 @@ BagTrainer::BagTrainer(const EncoderOptions& encoder, const LossOptions& loss,
                 set.text_kind, features, model_.vocabulary);
   all_labels_.resize(set.labels.size());
   std::iota(all_labels_.begin(), all_labels_.end(), 0u);
+  all_documents_.resize(static_cast<std::size_t>(options.batch));
+  std::iota(all_documents_.begin(), all_documents_.end(), 0u);
   const auto batch = static_cast<std::uint64_t>(options.batch);
   steps_per_epoch_ = (positives_.size() + batch - 1) / batch;
 }
@@ -163,11 +165,29 @@ void BagTrainer::fill_pool(std::span<const std::uint32_t> documents, std::mt1993
   }
 }
 
+// The documents of a step in `kept_`, each feature left out with probability `feature_dropout`.
+void BagTrainer::keep_features(std::span<const std::uint32_t> documents, std::mt19937_64& random) {
+  constexpr double kDraws = 4294967296.0;  // of one 32-bit draw
+  const auto dropped = static_cast<std::uint32_t>(options_.feature_dropout * kDraws);
+  kept_.offsets.assign(1, 0);
+  kept_.features.clear();
+  for (const std::uint32_t document : documents) {
+    for (const BagFeature& feature : documents_.row(document))
+      if (static_cast<std::uint32_t>(random() >> 32) >= dropped) kept_.features.push_back(feature);
+    kept_.offsets.push_back(kept_.features.size());
+  }
+}
+
 double BagTrainer::train_step(std::span<const std::uint32_t> documents, std::mt19937_64& random) {
   fill_pool(documents, random);
   const std::span<const std::uint32_t> labels = pool_.labels();
   const float* free_vectors = options_.free_vectors ? model_.free_vectors.data() : nullptr;
-  document_side_.forward(documents_, documents, nullptr);
+  if (options_.feature_dropout > 0) {
+    keep_features(documents, random);
+    document_side_.forward(kept_, {all_documents_.data(), documents.size()}, nullptr);
+  } else {
+    document_side_.forward(documents_, documents, nullptr);
+  }
   label_side_.forward(labels_, labels, free_vectors);
   const double loss = score_step_.run(document_side_.vectors(), documents.size(),
                                       label_side_.vectors(), labels.size(), columns_);

@@ -49,6 +49,7 @@ class BagTrainer {
 
  private:
   double train_step(std::span<const std::uint32_t> documents, std::mt19937_64& random);
+  void keep_features(std::span<const std::uint32_t> documents, std::mt19937_64& random);
   void fill_pool(std::span<const std::uint32_t> documents, std::mt19937_64& random);
   float schedule() const;
   ValidationScore validation_score();
@@ -65,6 +66,7 @@ class BagTrainer {
       validation_positives_;        // ascending label rows
   std::vector<char> has_training_;  // by label
   std::vector<std::uint32_t> all_labels_;
+  std::vector<std::uint32_t> all_documents_;  // 0, 1, ... of a batch
   std::uint64_t steps_per_epoch_ = 0;
 
   // changed by training
