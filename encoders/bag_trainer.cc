@@ -51,6 +51,7 @@ BagTrainer::BagTrainer(const EncoderOptions& encoder, const LossOptions& loss,
                        const Progress& progress)
     : loss_options_(loss),
       options_(options),
+      neighbours_(neighbours),
       progress_(progress),
       loss_(make_loss(loss)),
       has_training_(set.labels.size()),
@@ -59,7 +60,6 @@ BagTrainer::BagTrainer(const EncoderOptions& encoder, const LossOptions& loss,
       free_optimizer_(model_.free_vectors, encoder.dim),
       document_side_(model_, model_.document_layer, fastest_precision()),
       label_side_(model_, model_.label_layer, fastest_precision()),
-      pool_(static_cast<std::uint32_t>(set.labels.size())),
       score_step_(*loss_, loss.temperature, encoder.dim, fastest_precision()) {
   const FeatureOptions features = feature_options(encoder);
   for (const Example& example : set.train) {
@@ -82,6 +82,7 @@ BagTrainer::BagTrainer(const EncoderOptions& encoder, const LossOptions& loss,
   for (const Label& label : set.labels)
     append_text(labels_, set.text_kind == TextKind::kSparse ? std::string_view() : label.text,
                 set.text_kind, features, model_.vocabulary);
+  pool_.emplace(static_cast<std::uint32_t>(set.labels.size()), positives_);
   all_labels_.resize(set.labels.size());
   std::iota(all_labels_.begin(), all_labels_.end(), 0u);
   all_documents_.resize(static_cast<std::size_t>(options.batch));
@@ -112,6 +113,8 @@ const EpochRecord& BagTrainer::run_epoch() {
   std::vector<std::uint32_t> order(positives_.size());
   std::iota(order.begin(), order.end(), 0u);
   std::shuffle(order.begin(), order.end(), random);
+
+  if (options_.hard_negatives > 0 && epoch > 1 && !scores_all_labels()) mine_hard_negatives();
 
   double loss = 0;
   const auto batch = static_cast<std::size_t>(options_.batch);
@@ -148,20 +151,31 @@ const EpochRecord& BagTrainer::run_epoch() {
   return state_.history.back();
 }
 
+// A label's most alike others are those its documents are confused with.
+void BagTrainer::mine_hard_negatives() {
+  encode_labels();
+  const auto k =
+      std::min(static_cast<std::size_t>(options_.hard_negatives), all_labels_.size() - 1);
+  pool_->set_neighbours(neighbours_({label_side_.vectors(), all_labels_.size(), model_.options.dim},
+                                    static_cast<int>(k)),
+                        k);
+}
+
+bool BagTrainer::scores_all_labels() const {
+  return options_.negatives == 0 ||
+         static_cast<std::size_t>(options_.negatives) >= all_labels_.size();
+}
+
 void BagTrainer::fill_pool(std::span<const std::uint32_t> documents, std::mt19937_64& random) {
-  if (options_.negatives == 0 ||
-      static_cast<std::size_t>(options_.negatives) >= all_labels_.size()) {
-    pool_.fill_with_all();
-  } else {
-    std::vector<std::span<const std::uint32_t>> positives;
-    for (const std::uint32_t document : documents) positives.emplace_back(positives_[document]);
-    pool_.fill(positives, static_cast<std::uint32_t>(options_.negatives), random);
-  }
+  if (scores_all_labels())
+    pool_->fill_with_all();
+  else
+    pool_->fill(documents, static_cast<std::uint32_t>(options_.negatives), random);
   columns_.resize(documents.size());
   for (std::size_t i = 0; i < documents.size(); ++i) {
     columns_[i].clear();
     for (const std::uint32_t label : positives_[documents[i]])
-      columns_[i].push_back(pool_.column(label));
+      columns_[i].push_back(pool_->column(label));
   }
 }
 
@@ -180,7 +194,7 @@ void BagTrainer::keep_features(std::span<const std::uint32_t> documents, std::mt
 
 double BagTrainer::train_step(std::span<const std::uint32_t> documents, std::mt19937_64& random) {
   fill_pool(documents, random);
-  const std::span<const std::uint32_t> labels = pool_.labels();
+  const std::span<const std::uint32_t> labels = pool_->labels();
   const float* free_vectors = options_.free_vectors ? model_.free_vectors.data() : nullptr;
   if (options_.feature_dropout > 0) {
     keep_features(documents, random);
@@ -189,8 +203,12 @@ double BagTrainer::train_step(std::span<const std::uint32_t> documents, std::mt1
     document_side_.forward(documents_, documents, nullptr);
   }
   label_side_.forward(labels_, labels, free_vectors);
-  const double loss = score_step_.run(document_side_.vectors(), documents.size(),
-                                      label_side_.vectors(), labels.size(), columns_);
+  const double loss = score_step_.run({.documents = document_side_.vectors(),
+                                       .n = documents.size(),
+                                       .labels = label_side_.vectors(),
+                                       .m = labels.size(),
+                                       .positives = columns_,
+                                       .offsets = pool_->offsets()});
 
   const float share = schedule();
   const std::int64_t step = ++state_.step;
@@ -207,13 +225,17 @@ double BagTrainer::train_step(std::span<const std::uint32_t> documents, std::mt1
   return loss;
 }
 
+void BagTrainer::encode_labels() {
+  label_side_.forward(labels_, all_labels_,
+                      options_.free_vectors ? model_.free_vectors.data() : nullptr);
+}
+
 ValidationScore BagTrainer::validation_score() {
   if (validation_positives_.empty()) return {};
   std::vector<std::uint32_t> rows(validation_positives_.size());
   std::iota(rows.begin(), rows.end(), 0u);
   document_side_.forward(validation_documents_, rows, nullptr);
-  label_side_.forward(labels_, all_labels_,
-                      options_.free_vectors ? model_.free_vectors.data() : nullptr);
+  encode_labels();
   return validate(document_side_.vectors(), rows.size(), label_side_.vectors(), all_labels_.size(),
                   model_.options.dim, validation_positives_);
 }

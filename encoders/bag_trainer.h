@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <random>
 #include <span>
 #include <string>
@@ -33,7 +34,7 @@ struct TrainingState {
 class BagTrainer {
  public:
   BagTrainer(const EncoderOptions& encoder, const LossOptions& loss, const TrainerOptions& options,
-             const TrainingSet& set, const Progress& progress);
+             const TrainingSet& set, const NeighbourSearch& neighbours, const Progress& progress);
 
   bool finished() const;  // all epochs done, or stopped early
   bool stopped_early() const;
@@ -51,7 +52,10 @@ class BagTrainer {
   double train_step(std::span<const std::uint32_t> documents, std::mt19937_64& random);
   void keep_features(std::span<const std::uint32_t> documents, std::mt19937_64& random);
   void fill_pool(std::span<const std::uint32_t> documents, std::mt19937_64& random);
+  bool scores_all_labels() const;
+  void mine_hard_negatives();
   float schedule() const;
+  void encode_labels();
   ValidationScore validation_score();
   std::string identity() const;
   std::vector<std::pair<std::string, std::vector<float>*>> tensors();
@@ -59,6 +63,7 @@ class BagTrainer {
   // constant after construction
   const LossOptions loss_options_;
   const TrainerOptions options_;
+  const NeighbourSearch& neighbours_;
   const Progress& progress_;
   std::unique_ptr<LossFunction> loss_;
   BagBatch documents_, validation_documents_, labels_;
@@ -74,7 +79,7 @@ class BagTrainer {
   TrainingState state_;
   TableOptimizer table_optimizer_, free_optimizer_;
   BagSide document_side_, label_side_;
-  LabelPool pool_;
+  std::optional<LabelPool> pool_;
   ScoreStep score_step_;
   BagBatch kept_;  // documents of a step after feature dropout
   std::vector<std::vector<std::uint32_t>> columns_;

@@ -7,27 +7,42 @@
 
 namespace dexter {
 
-// The labels one training step scores: the positives of its documents, and negatives. Column j of
-// the step's scores is label `labels()[j]`.
+// The labels one training step scores: the positives of its documents, labels that the model
+// confuses with them (hard negatives), and a uniform sample. Column j of the step's scores is label
+// `labels()[j]`.
+//
+// A sampled pool holds frequent labels more often than rare ones. `offsets()` corrects for it:
+// added to the scores of negatives it weighs each by 1 / (probability of being in the pool), so
+// that the sum over the pool estimates the sum over all labels (Bengio and Senecal, 2008).
 class LabelPool {
  public:
-  explicit LabelPool(std::uint32_t label_count) : column_(label_count, kAbsent) {}
+  // `positives[d]` are the labels of training document d.
+  LabelPool(std::uint32_t label_count, std::span<const std::vector<std::uint32_t>> positives);
 
-  // Every label, or the positives and `sampled` draws from all labels, uniform with repeats
-  // dropped.
-  void fill(std::span<const std::span<const std::uint32_t>> positives, std::uint32_t sampled,
+  // Row l of `neighbours` [labels x width] are the labels most alike to label l; kNone pads.
+  static constexpr std::uint32_t kNone = 0xffffffffu;
+  void set_neighbours(std::vector<std::uint32_t> neighbours, std::size_t width);
+
+  // The positives of `documents` with their neighbours, and at least `sampled` uniform draws.
+  void fill(std::span<const std::uint32_t> documents, std::uint32_t sampled,
             std::mt19937_64& random);
   void fill_with_all();
 
   std::span<const std::uint32_t> labels() const { return labels_; }
+  std::span<const float> offsets() const { return offsets_; }  // empty when every label is there
   std::uint32_t column(std::uint32_t label) const { return column_[label]; }
 
  private:
-  static constexpr std::uint32_t kAbsent = 0xffffffffu;
   void clear();
   void insert(std::uint32_t label);
 
+  std::span<const std::vector<std::uint32_t>> positives_;
+  std::vector<double> rate_;  // by label: expected insertions by one random document
+  std::vector<double> positive_rate_;
+  std::vector<std::uint32_t> neighbours_;
+  std::size_t width_ = 0;
   std::vector<std::uint32_t> labels_;
+  std::vector<float> offsets_;
   std::vector<std::uint32_t> column_;
 };
 

@@ -32,6 +32,7 @@ struct RowKernels {
   float (*normalise)(const float* x, float* y, int dim);
   // Gradient through y = x / |x|: g = (g - y (g . y)) / norm; zero where norm is 0.
   void (*normalise_backward)(float* g, const float* y, float norm, int dim);
+  float (*maximum)(const float* x, std::size_t count);  // count >= 1
   // s_j = exp(s_j - shift); returns the sum.
   float (*exp_sum)(float* scores, std::size_t count, float shift);
   void (*scale)(float a, float* x, std::size_t count);

@@ -96,6 +96,13 @@ inline float exp_approx(float x) {
   return p * std::bit_cast<float>(exponent);
 }
 
+float maximum(const float* x, std::size_t count) {
+  float most = x[0];
+#pragma omp simd reduction(max : most)
+  for (std::size_t j = 0; j < count; ++j) most = x[j] > most ? x[j] : most;
+  return most;
+}
+
 float exp_sum(float* scores, std::size_t count, float shift) {
   float sum = 0;
 #pragma omp simd reduction(+ : sum)
@@ -173,6 +180,7 @@ constexpr dexter::RowKernels kKernels{
     .add_scaled = add_scaled,
     .normalise = normalise,
     .normalise_backward = normalise_backward,
+    .maximum = maximum,
     .exp_sum = exp_sum,
     .scale = scale,
     .to_bf16 = to_bf16,

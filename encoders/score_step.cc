@@ -17,44 +17,44 @@ ScoreStep::ScoreStep(const LossFunction& loss, double temperature, int dim, Prec
       document_product_(precision),
       label_product_(precision) {}
 
-double ScoreStep::run(const float* documents, std::size_t n, const float* labels, std::size_t m,
-                      std::span<const std::vector<std::uint32_t>> positives) {
-  document_gradient_.resize(n * dim_);
-  label_gradient_.assign(m * dim_, 0);
-  labels_.store(labels, m, dim_);
+double ScoreStep::run(const ScoreBatch& batch) {
+  document_gradient_.resize(batch.n * dim_);
+  label_gradient_.assign(batch.m * dim_, 0);
+  labels_.store(batch.labels, batch.m, dim_);
   const std::size_t chunk =
-      std::clamp<std::size_t>(kMaximumScores / std::max<std::size_t>(m, 1), 1, n);
+      std::clamp<std::size_t>(kMaximumScores / std::max<std::size_t>(batch.m, 1), 1, batch.n);
   double loss = 0;
-  for (std::size_t first = 0; first < n; first += chunk) {
-    const std::size_t count = std::min(chunk, n - first);
+  for (std::size_t first = 0; first < batch.n; first += chunk) {
+    const std::size_t count = std::min(chunk, batch.n - first);
     // 1/temperature lies in the documents' copy: the scores have it, and so has the labels'
     // gradient.
-    documents_.store(documents + first * dim_, count, dim_, inverse_temperature_);
+    documents_.store(batch.documents + first * dim_, count, dim_, inverse_temperature_);
     multiply(documents_, Transpose::kNo, labels_, Transpose::kYes, scores_);
-    loss += run_losses(documents, first, count, labels, positives, 1 / static_cast<double>(n));
+    loss += run_losses(batch, first, count);
     add_gradients(first, count);
   }
   return loss;
 }
 
-double ScoreStep::run_losses(const float* documents, std::size_t first, std::size_t count,
-                             const float* labels,
-                             std::span<const std::vector<std::uint32_t>> positives, double share) {
+double ScoreStep::run_losses(const ScoreBatch& batch, std::size_t first, std::size_t count) {
   const RowKernels& kernels = row_kernels();
-  const std::size_t columns = scores_.columns();
+  const double share = 1 / static_cast<double>(batch.n);
   double loss = 0;
 #pragma omp parallel reduction(+ : loss)
   {
-    std::vector<float> row(columns);
+    std::vector<float> row(batch.m);
 #pragma omp for schedule(static)
     for (std::size_t i = 0; i < count; ++i) {
-      const std::vector<std::uint32_t>& own = positives[first + i];
+      const std::vector<std::uint32_t>& own = batch.positives[first + i];
       scores_.load_row(i, row.data());
+      if (!batch.offsets.empty())
+        kernels.add_scaled(1, batch.offsets.data(), row.data(), static_cast<int>(batch.m));
       // The few positive scores in full precision: their loss is a difference of near-equal
       // numbers.
       for (const std::uint32_t p : own)
-        row[p] = inverse_temperature_ * kernels.dot(documents + (first + i) * dim_,
-                                                    labels + p * dim_, static_cast<int>(dim_));
+        row[p] =
+            inverse_temperature_ * kernels.dot(batch.documents + (first + i) * dim_,
+                                               batch.labels + p * dim_, static_cast<int>(dim_));
       loss += share * loss_.backward(std::span<float>(row), own);
       scores_.store_row(i, row.data(), static_cast<float>(share));
     }

@@ -9,6 +9,18 @@
 
 namespace dexter {
 
+// What one step scores. `documents` [n x dim] and `labels` [m x dim] are unit vectors;
+// `positives[i]` are the columns of document i's own labels; `offsets` [m], added to the scores of
+// negatives, may be empty.
+struct ScoreBatch {
+  const float* documents = nullptr;
+  std::size_t n = 0;
+  const float* labels = nullptr;
+  std::size_t m = 0;
+  std::span<const std::vector<std::uint32_t>> positives;
+  std::span<const float> offsets;
+};
+
 // Scores of documents against a pool of labels, their loss, and the gradients of both sides'
 // vectors. Documents go in chunks of at most kMaximumScores scores, so that memory does not grow
 // with documents x labels.
@@ -18,17 +30,13 @@ class ScoreStep {
 
   ScoreStep(const LossFunction& loss, double temperature, int dim, Precision precision);
 
-  // Mean loss over the documents. `documents` [n x dim], `labels` [m x dim]; row i's positives are
-  // columns.
-  double run(const float* documents, std::size_t n, const float* labels, std::size_t m,
-             std::span<const std::vector<std::uint32_t>> positives);
+  // Mean loss over the documents.
+  double run(const ScoreBatch& batch);
   const float* document_gradient() const { return document_gradient_.data(); }  // [n x dim]
   const float* label_gradient() const { return label_gradient_.data(); }        // [m x dim]
 
  private:
-  double run_losses(const float* documents, std::size_t first, std::size_t count,
-                    const float* labels, std::span<const std::vector<std::uint32_t>> positives,
-                    double share);
+  double run_losses(const ScoreBatch& batch, std::size_t first, std::size_t count);
   void add_gradients(std::size_t first, std::size_t count);
 
   const LossFunction& loss_;

@@ -20,6 +20,14 @@ double exp_sum(std::span<double> scores, double shift) {
   return sum;
 }
 
+float highest_of(std::span<const float> scores) {
+  return row_kernels().maximum(scores.data(), scores.size());
+}
+
+double highest_of(std::span<const double> scores) {
+  return *std::max_element(scores.begin(), scores.end());
+}
+
 template <class Real>
 void scale(std::span<Real> scores, Real factor) {
   for (Real& score : scores) score *= factor;
@@ -51,7 +59,7 @@ class RowLoss final : public LossFunction {
 struct Softmax {
   template <class Real>
   static double backward(std::span<Real> scores, std::span<const std::uint32_t> positives) {
-    const Real highest = *std::max_element(scores.begin(), scores.end());
+    const Real highest = highest_of(std::span<const Real>(scores));
     double loss = 0;
     for (const std::uint32_t p : positives) loss -= static_cast<double>(scores[p] - highest);
     const double sum = exp_sum(scores, highest);
@@ -71,7 +79,7 @@ struct DecoupledSoftmax {
   static double backward(std::span<Real> scores, std::span<const std::uint32_t> positives) {
     thread_local std::vector<Real> own;
     own.clear();
-    const Real highest = *std::max_element(scores.begin(), scores.end());
+    const Real highest = highest_of(std::span<const Real>(scores));
     for (const std::uint32_t p : positives) {
       own.push_back(scores[p] - highest);
       scores[p] = -std::numeric_limits<Real>::infinity();

@@ -3,6 +3,7 @@
 
 #include <omp.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstring>
@@ -19,6 +20,7 @@ AdamStep adam_step(float rate, std::int64_t step) {
   return adam;
 }
 
+constexpr std::size_t kAhead = 4;  // entries
 constexpr std::size_t kDigitBits = 11, kDigits = 1u << kDigitBits;
 
 // Stable radix sort by row; `scratch` has room for all.
@@ -52,6 +54,15 @@ void TableOptimizer::collect(std::span<const BagGradient> sides, std::uint32_t p
     }
 }
 
+// Rows of a step lie scattered over gigabytes; fetching the next ones hides most of the wait.
+void TableOptimizer::fetch_ahead(std::size_t at) const {
+  for (std::size_t c = 0; c < static_cast<std::size_t>(dim_); c += 16) {
+    __builtin_prefetch(&table_[at + c], 1);
+    __builtin_prefetch(&first_[at + c], 1);
+    __builtin_prefetch(&second_[at + c], 1);
+  }
+}
+
 void TableOptimizer::update(std::span<const BagGradient> sides, float rate, std::int64_t step) {
   const AdamStep adam = adam_step(rate, step);
   const RowKernels& kernels = row_kernels();
@@ -73,6 +84,7 @@ void TableOptimizer::update(std::span<const BagGradient> sides, float rate, std:
       const std::size_t at = static_cast<std::size_t>(entries[i].row) * dim;
       std::memset(sum.data(), 0, dim * sizeof(float));
       std::size_t j = i;
+      fetch_ahead(entries[std::min(i + kAhead, entries.size() - 1)].row * dim);
       for (; j < entries.size() && entries[j].row == entries[i].row; ++j)
         kernels.add_scaled(entries[j].value, gradients[entries[j].source], sum.data(), dim_);
       kernels.adam(adam, sum.data(), &table_[at], &first_[at], &second_[at], dim_);

@@ -41,6 +41,7 @@ class TableOptimizer {
   };
   void collect(std::span<const BagGradient> sides, std::uint32_t part, std::uint32_t parts,
                std::vector<Entry>& entries) const;
+  void fetch_ahead(std::size_t at) const;
 
   std::vector<float>& table_;
   int dim_;

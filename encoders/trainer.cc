@@ -82,6 +82,7 @@ void TrainerOptions::validate() const {
   in_range("train.epochs", epochs, 1, 10'000);
   in_range("train.batch", batch, 1, 1 << 16);
   in_range("train.negatives", negatives, 0, 1 << 24);
+  in_range("train.hard_negatives", hard_negatives, 0, 1024);
   in_range("train.learning_rate", learning_rate, 0.0, 10.0);
   in_range("train.network_learning_rate", network_learning_rate, 0.0, 10.0);
   in_range("train.warmup", warmup, 0.0, 1.0);
@@ -96,6 +97,7 @@ TrainReport train_encoder(const EncoderOptions& encoder, const LossOptions& loss
                           const TrainerOptions& options, const TrainingSet& set,
                           const std::filesystem::path& root, const std::string& encoder_file,
                           const std::filesystem::path& checkpoint, bool resume,
+                          const NeighbourSearch& neighbours,
                           const std::function<void(const EpochRecord&)>& on_epoch,
                           const Progress& progress) {
   using Clock = std::chrono::steady_clock;
@@ -104,7 +106,7 @@ TrainReport train_encoder(const EncoderOptions& encoder, const LossOptions& loss
   options.validate();
   const auto start = Clock::now();
   progress.update({.stage = "reading features", .done = 0, .total = set.train.size()});
-  BagTrainer trainer(encoder, loss, options, set, progress);
+  BagTrainer trainer(encoder, loss, options, set, neighbours, progress);
   BestEncoder best(root, checkpoint);
   if (resume)
     trainer.load_checkpoint(checkpoint);

@@ -36,6 +36,8 @@ struct LossOptions {
 struct TrainerOptions {
   int epochs = 4;
   int batch = 1024;
+  int hard_negatives =
+      0;  // per positive: the labels most alike to it, found anew before every epoch but the first
   int negatives = 4096;         // labels sampled per batch beside its positives; 0 for all labels
   double learning_rate = 0.01;  // of the embedding tables
   double network_learning_rate = 0.001;
@@ -79,6 +81,9 @@ void visit(Visitor& v, TrainerOptions& o) {
   v("network_learning_rate", o.network_learning_rate, "Adam's, of the residual layers");
   v("warmup", o.warmup, "share of the steps in which the learning rate rises");
   v("feature_dropout", o.feature_dropout, "share of a document's features left out at each step");
+  v("hard_negatives", o.hard_negatives,
+    "per positive, labels most alike to it that its step is trained against, mined before every "
+    "epoch but the first");
   v("free_vectors", o.free_vectors,
     "a learnt vector per label with training documents beside its text");
   v("validation_fraction", o.validation_fraction, "share of the training documents held out");
@@ -119,6 +124,10 @@ struct TrainReport {
   double seconds = 0;
 };
 
+// For every row of `vectors` [n x dim] the `k` other rows most alike to it, [n x k], padded with
+// 0xffffffff. Given by the caller, which holds the index library.
+using NeighbourSearch = std::function<std::vector<std::uint32_t>(EmbeddingView vectors, int k)>;
+
 // Trains an encoder on `set` and writes it to `root`/`encoder_file` (committed when this returns).
 // With `checkpoint` non-empty the state is written there after every epoch, and `resume` goes on
 // from it to the result the uninterrupted run would have had on the same thread count. Errors:
@@ -129,6 +138,7 @@ TrainReport train_encoder(const EncoderOptions& encoder, const LossOptions& loss
                           const TrainerOptions& options, const TrainingSet& set,
                           const std::filesystem::path& root, const std::string& encoder_file,
                           const std::filesystem::path& checkpoint, bool resume,
+                          const NeighbourSearch& neighbours,
                           const std::function<void(const EpochRecord&)>& on_epoch,
                           const Progress& progress);
 

@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
-#include <numeric>
-#include <unordered_set>
 
 #include <spdlog/fmt/fmt.h>
 
@@ -55,6 +53,29 @@ std::uint64_t next_file_number(const fs::path& folder) {
 
 bool is_zero(std::span<const float> row) {
   return std::all_of(row.begin(), row.end(), [](float x) { return x == 0; });
+}
+
+// The labels most alike to each label, for hard negatives.
+std::vector<std::uint32_t> nearest_labels(EmbeddingView vectors, int k) {
+  std::vector<std::int64_t> ids(vectors.rows());
+  std::iota(ids.begin(), ids.end(), std::int64_t{0});
+  const auto index = build_index({.recall = 0.9}, vectors, ids);
+  const auto width = static_cast<std::size_t>(k);
+  std::vector<std::uint32_t> nearest(vectors.rows() * width, 0xffffffffu);
+  constexpr std::size_t kChunk = 1024;
+  for (std::size_t first = 0; first < vectors.rows(); first += kChunk) {
+    const std::size_t count = std::min(kChunk, vectors.rows() - first);
+    const SearchResult found = index->search(vectors.rows(first, count), k + 1);
+    for (std::size_t i = 0; i < count; ++i) {
+      std::size_t kept = 0;
+      for (std::size_t j = 0; j < width + 1 && kept < width; ++j) {
+        const std::int64_t id = found.ids[i * (width + 1) + j];
+        if (id != kNoId && id != static_cast<std::int64_t>(first + i))
+          nearest[(first + i) * width + kept++] = static_cast<std::uint32_t>(id);
+      }
+    }
+  }
+  return nearest;
 }
 
 const EncoderInfo& trained_encoder(const Catalog& catalog) {
@@ -168,7 +189,6 @@ void save_index(const Catalog& catalog, const VectorIndex& index, IndexReport& r
 
 std::vector<Label> completed(std::span<const Label> labels) {
   std::vector<Label> result(labels.begin(), labels.end());
-  std::unordered_set<std::string> keys;
   for (Label& label : result) {
     if (label.name.empty()) label.name = label.key;
     if (label.text.empty()) label.text = label.name;
@@ -176,11 +196,6 @@ std::vector<Label> completed(std::span<const Label> labels) {
       ensure(
           find_invalid_utf8(*text) == std::string_view::npos, ErrorKind::kInvalidInput,
           "adding labels: a key, name or text is not UTF-8; convert it, for instance with iconv");
-    ensure(!label.key.empty(), ErrorKind::kInvalidInput,
-           fmt::format("adding labels: the label named '{}' has no key; give it one", label.name));
-    ensure(
-        keys.insert(label.key).second, ErrorKind::kInvalidInput,
-        fmt::format("adding labels: the key '{}' is given twice; give each label once", label.key));
   }
   return result;
 }
@@ -210,7 +225,7 @@ TrainReport train(Catalog& catalog, const Config& config, bool resume,
   const std::string file =
       fmt::format("encoders/{:06}.enc", next_file_number(catalog.path() / "encoders"));
   TrainReport report = train_encoder(config.encoder, config.loss, config.train, set, catalog.path(),
-                                     file, checkpoint, resume, on_epoch, progress);
+                                     file, checkpoint, resume, nearest_labels, on_epoch, progress);
   report.encoder.corpus = catalog.manifest().corpus->number;
   crash_point("train.before_history");
   catalog.put_note("history", to_json(report));
