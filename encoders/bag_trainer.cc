@@ -48,7 +48,7 @@ std::uint64_t mixed(std::uint64_t seed, std::uint64_t salt) {
 
 BagTrainer::BagTrainer(const EncoderOptions& encoder, const LossOptions& loss,
                        const TrainerOptions& options, const TrainingSet& set,
-                       const Progress& progress)
+                       const NeighbourSearch& neighbours, const Progress& progress)
     : loss_options_(loss),
       options_(options),
       neighbours_(neighbours),
