@@ -264,6 +264,7 @@ void Catalog::put_note(std::string_view name, std::string_view json) {
   codec::encode_text(value, key, json);
   RecordBatch batch(*impl_->records);
   batch.put(Family::kMeta, key, value);
+  crash_point("catalog.before_note");
   impl_->records->write(batch);
   crash_point("catalog.note_written");
 }

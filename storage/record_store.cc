@@ -76,6 +76,7 @@ rocksdb::DBOptions database_options(RecordStore::Access access) {
   options.max_open_files = -1;  // a reader keeps what it opened even when a writer removes it
   options.db_write_buffer_size = 64u << 20;
   options.bytes_per_sync = 1u << 20;
+  options.allow_fallocate = false;  // it would reserve 39 MB at every opening
   options.max_bgerror_resume_count = 0;  // a full disk ends the writer; opening again recovers
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;

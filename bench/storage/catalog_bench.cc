@@ -47,12 +47,14 @@ std::vector<Row> rows_of(std::int64_t count) {
   return rows;
 }
 
+testing::TempDir on_disk() { return testing::TempDir(std::filesystem::temp_directory_path()); }
+
 // One store per size, shared by the reading benches.
 const std::filesystem::path& stored_corpus(std::int64_t documents) {
   static std::vector<std::pair<std::int64_t, testing::TempDir>> stores;
   for (const auto& [count, folder] : stores)
     if (count == documents) return folder.path();
-  auto& [count, folder] = stores.emplace_back(documents, testing::TempDir());
+  auto& [count, folder] = stores.emplace_back(documents, on_disk());
   Catalog catalog = Catalog::open(folder.path(), OpenMode::kCreate);
   write_corpus(catalog, rows_of(documents));
   return folder.path();
@@ -61,7 +63,7 @@ const std::filesystem::path& stored_corpus(std::int64_t documents) {
 void BM_ImportDocuments(benchmark::State& state) {
   const auto rows = rows_of(state.range(0));
   for (auto _ : state) {
-    const testing::TempDir folder;
+    const testing::TempDir folder = on_disk();
     Catalog catalog = Catalog::open(folder.path(), OpenMode::kCreate);
     write_corpus(catalog, rows);
   }

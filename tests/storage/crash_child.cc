@@ -1,0 +1,69 @@
+// One change to a store in a process of its own, which the crash tests kill: crash_child STORE
+// SCENARIO. Exit code 0, or 10 and more for an Error of that kind.
+#include <cstdio>
+#include <map>
+#include <string>
+
+#include "tests/storage/store_fixtures.h"
+
+namespace dexter {
+namespace {
+
+using namespace dexter::testing;  // NOLINT
+
+void create(const std::filesystem::path& store) {
+  Catalog catalog = Catalog::open(store, OpenMode::kCreate);
+}
+
+void import(const std::filesystem::path& store) {
+  Catalog catalog = Catalog::open(store, OpenMode::kCreate);
+  CorpusWriter corpus(catalog);
+  add_tiny_corpus(corpus);
+  corpus.add_example(Split::kTrain, "large", std::string(5 << 20, 'x'), {}, {});  // a batch
+  corpus.add_example(Split::kTrain, "last", "the last one", {}, {});
+  corpus.commit({});
+}
+
+void build_generation(const std::filesystem::path& store) {
+  Catalog catalog = Catalog::open(store, OpenMode::kWrite);
+  commit_generation(catalog, catalog.manifest().generation->number + 1);
+}
+
+void add_labels(const std::filesystem::path& store) {
+  Catalog catalog = Catalog::open(store, OpenMode::kWrite);
+  const std::vector<Label> labels = {{LabelId{}, "chess", "Chess", "chess"},
+                                     {LabelId{}, "music", "Music!", "all music"}};
+  catalog.put_labels(labels, tiny_vectors(2));
+}
+
+void remove_label(const std::filesystem::path& store) {
+  Catalog catalog = Catalog::open(store, OpenMode::kWrite);
+  catalog.remove_label("weather");
+}
+
+void put_note(const std::filesystem::path& store) {
+  Catalog catalog = Catalog::open(store, OpenMode::kWrite);
+  catalog.put_note("history", "[1,2]");
+}
+
+int run(const std::filesystem::path& store, const std::string& scenario) {
+  static const std::map<std::string, void (*)(const std::filesystem::path&)> kScenarios = {
+      {"create", &create},         {"import", &import},
+      {"add_labels", &add_labels}, {"build_generation", &build_generation},
+      {"put_note", &put_note},     {"remove_label", &remove_label}};
+  try {
+    kScenarios.at(scenario)(store);
+    return 0;
+  } catch (const Error& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 10 + static_cast<int>(error.kind());
+  }
+}
+
+}  // namespace
+}  // namespace dexter
+
+int main(int argc, char** argv) {
+  if (argc != 3) return 2;
+  return dexter::run(argv[1], argv[2]);
+}
