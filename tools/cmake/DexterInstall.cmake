@@ -6,10 +6,17 @@ include(CMakePackageConfigHelpers)
 set(dexter_package ${CMAKE_INSTALL_LIBDIR}/cmake/dexter)
 install(TARGETS dexter RUNTIME)
 install(EXPORT dexter NAMESPACE dexter:: FILE dexterTargets.cmake DESTINATION ${dexter_package})
-# Inner headers name LibTorch or FAISS; nobody outside their folder includes them.
-install(DIRECTORY storage index encoders engine DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/dexter
-  FILES_MATCHING PATTERN "*.h"
-  PATTERN tower.h EXCLUDE PATTERN loss.h EXCLUDE PATTERN faiss_backed.h EXCLUDE)
+# The headers for programs of yours; what else the folders hold is inner and may change at any time.
+foreach(header IN ITEMS
+    storage/catalog.h storage/corpus_reader.h storage/corpus_writer.h storage/embedding_matrix.h storage/error.h
+    storage/importer.h storage/manifest.h storage/progress.h storage/section_file.h storage/types.h
+    index/vector_index.h
+    encoders/encoder.h encoders/trainer.h
+    engine/config.h engine/evaluator.h engine/history.h engine/metrics.h engine/offline.h engine/report.h
+    engine/retrieval_engine.h)
+  get_filename_component(folder ${header} DIRECTORY)
+  install(FILES ${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/dexter/${folder})
+endforeach()
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/dexterConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 configure_package_config_file(${PROJECT_SOURCE_DIR}/tools/cmake/dexterConfig.cmake.in
   ${PROJECT_BINARY_DIR}/dexterConfig.cmake INSTALL_DESTINATION ${dexter_package})
