@@ -1,6 +1,7 @@
 // A graph of near neighbours, walked from coarse layers to the finest.
 #include <faiss/IndexFlat.h>
 #include <faiss/IndexHNSW.h>
+#include <faiss/utils/random.h>
 
 #include <algorithm>
 
@@ -81,12 +82,13 @@ void check_graph(const faiss::IndexHNSWFlat& index) {
   const faiss::IndexFlat* stored = stored_rows(index);
   const auto inside = [&](auto row) { return row >= -1 && row < index.ntotal; };
   const std::size_t layers = graph.cum_nneighbor_per_level.size();
-  bool whole = stored != nullptr && stored->d == index.d && stored->ntotal == index.ntotal &&
-               graph.levels.size() == rows && graph.offsets.size() == rows + 1 &&
-               graph.offsets.front() == 0 && graph.offsets.back() == graph.neighbors.size() &&
-               inside(graph.entry_point) && (rows == 0) == (graph.entry_point < 0) &&
-               graph.max_level < static_cast<int>(layers) &&
-               std::ranges::all_of(graph.neighbors, inside);
+  bool whole =
+      stored != nullptr && stored->d == index.d && stored->ntotal == index.ntotal &&
+      graph.levels.size() == rows && graph.offsets.size() == rows + 1 &&
+      graph.offsets.front() == 0 && graph.offsets.back() == graph.neighbors.size() &&
+      inside(graph.entry_point) && (rows == 0) == (graph.entry_point < 0) &&
+      graph.max_level < static_cast<int>(layers) &&
+      std::ranges::all_of(std::span(graph.neighbors.data(), graph.neighbors.size()), inside);
   for (std::size_t i = 0; whole && i < rows; ++i) {
     const int level = graph.levels[i];
     whole = level >= 1 && static_cast<std::size_t>(level) < layers &&

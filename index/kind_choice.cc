@@ -10,8 +10,9 @@
 namespace dexter {
 namespace {
 
-// Up to this much, exact search reads all vectors for one query in about ten milliseconds on two
-// cores and answers batches faster than the graph does; bench/index/search_bench.cc.
+// At 205 MB (200,000 x 256) one thread reads all vectors for one query in 6.3 ms, and answers
+// batches of 64 in 0.6 ms a query, three times faster than inverted lists of recall 0.99 do;
+// bench/index/search_bench.cc.
 constexpr double kFlatBytes = 256e6;
 // A graph of more rows takes hours to build.
 constexpr std::size_t kGraphRows = 2'000'000;

@@ -182,6 +182,21 @@ TEST_P(EveryKind, PadsWhenFewerVectorsThanAskedForAreThere) {
   EXPECT_THAT(found.scores, ElementsAre(2, 1, 0, -kInfinity, -kInfinity));
 }
 
+TEST_P(EveryKind, AnswersFromVectorsThatAreAllAlike) {
+  EmbeddingMatrix vectors(200, 4);
+  std::vector<std::int64_t> ids(200);
+  std::iota(ids.begin(), ids.end(), 0);
+  for (const float value : {0.0F, 0.5F}) {
+    for (std::size_t i = 0; i < 200; ++i) std::ranges::fill(vectors.row(i), value);
+    const auto found =
+        build_index(quick_options(GetParam()), vectors, ids)->search(vectors.view().rows(0, 1), 5);
+    EXPECT_THAT(found.scores, ::testing::Each(4 * value * value));
+    EXPECT_EQ(std::set<std::int64_t>(found.ids.begin(), found.ids.end()).size(), 5U);
+    EXPECT_TRUE(std::ranges::is_sorted(found.ids));
+    EXPECT_GE(found.ids.front(), 0);
+  }
+}
+
 TEST_P(EveryKind, AnEmptyIndexAnswersNothing) {
   const auto index = build_index(quick_options(GetParam()), EmbeddingMatrix(0, 24), {});
   const auto found = index->search(vectors_.queries.view().rows(0, 2), 2);
