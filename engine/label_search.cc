@@ -81,9 +81,7 @@ std::unique_ptr<VectorIndex> exact_index(const std::vector<const LabelChange*>& 
     std::copy(changes[i]->vector.begin(), changes[i]->vector.end(), vectors.row(i).begin());
     ids.push_back(value(changes[i]->id));
   }
-  IndexOptions options;
-  options.kind = "flat";
-  return build_index(options, vectors, ids);
+  return build_index({.kind = "flat"}, vectors, ids);
 }
 
 }  // namespace

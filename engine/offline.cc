@@ -225,8 +225,11 @@ TrainReport train(Catalog& catalog, const Config& config, bool resume,
   entries_of(checkpoint.parent_path());
   const std::string file =
       fmt::format("encoders/{:06}.enc", next_file_number(catalog.path() / "encoders"));
+  const auto observe = [&](const EpochRecord& epoch) {
+    if (on_epoch) on_epoch(epoch);
+  };
   TrainReport report = train_encoder(config.encoder, config.loss, config.train, set, catalog.path(),
-                                     file, checkpoint, resume, nearest_labels, on_epoch, progress);
+                                     file, checkpoint, resume, nearest_labels, observe, progress);
   report.encoder.corpus = catalog.manifest().corpus->number;
   crash_point("train.before_history");
   catalog.put_note("history", to_json(report));

@@ -60,10 +60,8 @@ struct Labels {
       rows.push_back(vector);
       ids.push_back(id);
     }
-    EmbeddingMatrix vectors = matrix_of(rows);
-    IndexOptions options;
-    options.kind = "flat";
-    return LabelSearch(build_index(options, vectors.view(), ids), changes, kDim);
+    const EmbeddingMatrix vectors = matrix_of(rows);
+    return LabelSearch(build_index({.kind = "flat"}, vectors, ids), changes, kDim);
   }
   // The ranking by definition: every present label scored and sorted.
   LabelRanking expected(std::span<const float> query, std::size_t k) const {
