@@ -80,8 +80,8 @@ std::vector<std::pair<std::string, std::vector<float>*>> BagTrainer::tensors() {
     for (std::size_t i = 0; i < state.size(); ++i)
       all.emplace_back(fmt::format("{}_moment{}", name, i), state[i]);
   };
-  add_moments("table", table_optimizer_.state());
-  add_moments("free", free_optimizer_.state());
+  all.emplace_back("table_moment", &table_optimizer_.second_moments());
+  all.emplace_back("free_moment", &free_optimizer_.second_moments());
   add_moments("document", document_side_.layer_trainer().state());
   add_moments("label", label_side_.layer_trainer().state());
   return all;

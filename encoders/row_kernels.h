@@ -44,9 +44,6 @@ struct RowKernels {
   // Adam with a second moment per value.
   void (*adam)(const AdamStep& step, const float* gradient, float* parameter, float* first,
                float* second, int dim);
-  // Adam with one second moment for the row: the mean square of its gradient.
-  void (*adam_row)(const AdamStep& step, const float* gradient, float* parameter, float* first,
-                   float* second, int dim);
 };
 
 // The fastest set this processor runs.

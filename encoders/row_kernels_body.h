@@ -160,19 +160,6 @@ void adam(const AdamStep& step, const float* gradient, float* parameter, float* 
   }
 }
 
-void adam_row(const AdamStep& step, const float* gradient, float* parameter, float* first,
-              float* second, int dim) {
-  const AdamStep s = step;
-  const float square = dot(gradient, gradient, dim) / static_cast<float>(dim);
-  *second = s.beta2 * *second + (1 - s.beta2) * square;
-  const float rate = s.rate / (std::sqrt(*second / s.bias2) + s.epsilon);
-#pragma omp simd
-  for (int c = 0; c < dim; ++c) {
-    first[c] = s.beta1 * first[c] + (1 - s.beta1) * gradient[c];
-    parameter[c] -= rate * first[c];
-  }
-}
-
 constexpr dexter::RowKernels kKernels{
     .bag = bag,
     .bag_half = bag_half,
@@ -188,7 +175,6 @@ constexpr dexter::RowKernels kKernels{
     .to_half = to_half,
     .from_half = from_half,
     .adam = adam,
-    .adam_row = adam_row,
 };
 
 }  // namespace

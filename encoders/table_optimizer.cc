@@ -13,12 +13,9 @@
 namespace dexter {
 namespace {
 
-AdamStep adam_step(float rate, std::int64_t step) {
-  AdamStep adam;
-  adam.rate = rate / (1 - std::pow(adam.beta1, static_cast<float>(step)));
-  adam.bias2 = 1 - std::pow(adam.beta2, static_cast<float>(step));
-  return adam;
-}
+constexpr float kBeta2 = 0.999f;
+
+float bias_of(std::int64_t step) { return 1 - std::pow(kBeta2, static_cast<float>(step)); }
 
 constexpr std::size_t kAhead = 4;  // entries
 constexpr std::size_t kDigitBits = 11, kDigits = 1u << kDigitBits;
@@ -40,7 +37,17 @@ void sort_by_row(std::vector<Entry>& entries, std::vector<Entry>& scratch, std::
 }  // namespace
 
 TableOptimizer::TableOptimizer(std::vector<float>& table, int dim)
-    : table_(table), dim_(dim), first_(table.size()), second_(table.size()) {}
+    : table_(table), dim_(dim), second_(table.size() / static_cast<std::size_t>(dim)) {}
+
+void TableOptimizer::apply(std::uint32_t row, const float* gradient, float rate, float bias) {
+  const RowKernels& kernels = row_kernels();
+  float& second = second_[row];
+  const float square = kernels.dot(gradient, gradient, dim_) / static_cast<float>(dim_);
+  second = kBeta2 * second + (1 - kBeta2) * square;
+  if (second <= 0) return;
+  kernels.add_scaled(-rate / std::sqrt(second / bias), gradient,
+                     &table_[static_cast<std::size_t>(row) * static_cast<std::size_t>(dim_)], dim_);
+}
 
 void TableOptimizer::collect(std::span<const BagGradient> sides, std::uint32_t part,
                              std::uint32_t parts, std::vector<Entry>& entries) const {
@@ -55,16 +62,14 @@ void TableOptimizer::collect(std::span<const BagGradient> sides, std::uint32_t p
 }
 
 // Rows of a step lie scattered over gigabytes; fetching the next ones hides most of the wait.
-void TableOptimizer::fetch_ahead(std::size_t at) const {
-  for (std::size_t c = 0; c < static_cast<std::size_t>(dim_); c += 16) {
-    __builtin_prefetch(&table_[at + c], 1);
-    __builtin_prefetch(&first_[at + c], 1);
-    __builtin_prefetch(&second_[at + c], 1);
-  }
+void TableOptimizer::fetch_ahead(std::uint32_t row) const {
+  const float* at = &table_[static_cast<std::size_t>(row) * static_cast<std::size_t>(dim_)];
+  for (int c = 0; c < dim_; c += 16) __builtin_prefetch(at + c, 1);
+  __builtin_prefetch(&second_[row], 1);
 }
 
 void TableOptimizer::update(std::span<const BagGradient> sides, float rate, std::int64_t step) {
-  const AdamStep adam = adam_step(rate, step);
+  const float bias = bias_of(step);
   const RowKernels& kernels = row_kernels();
   const auto dim = static_cast<std::size_t>(dim_);
   std::vector<const float*> gradients;
@@ -81,13 +86,12 @@ void TableOptimizer::update(std::span<const BagGradient> sides, float rate, std:
             static_cast<std::uint32_t>(omp_get_num_threads()), entries);
     sort_by_row(entries, scratch, table_.size() / dim);
     for (std::size_t i = 0; i < entries.size();) {
-      const std::size_t at = static_cast<std::size_t>(entries[i].row) * dim;
       std::memset(sum.data(), 0, dim * sizeof(float));
       std::size_t j = i;
-      fetch_ahead(entries[std::min(i + kAhead, entries.size() - 1)].row * dim);
+      fetch_ahead(entries[std::min(i + kAhead, entries.size() - 1)].row);
       for (; j < entries.size() && entries[j].row == entries[i].row; ++j)
         kernels.add_scaled(entries[j].value, gradients[entries[j].source], sum.data(), dim_);
-      kernels.adam(adam, sum.data(), &table_[at], &first_[at], &second_[at], dim_);
+      apply(entries[i].row, sum.data(), rate, bias);
       i = j;
     }
   }
@@ -95,13 +99,12 @@ void TableOptimizer::update(std::span<const BagGradient> sides, float rate, std:
 
 void TableOptimizer::update_rows(std::span<const std::uint32_t> rows, std::span<const char> active,
                                  const float* gradient, float rate, std::int64_t step) {
-  const AdamStep adam = adam_step(rate, step);
+  const float bias = bias_of(step);
   const auto dim = static_cast<std::size_t>(dim_);
 #pragma omp parallel for schedule(static)
   for (std::size_t i = 0; i < rows.size(); ++i) {
     if (!active[rows[i]]) continue;
-    const std::size_t at = static_cast<std::size_t>(rows[i]) * dim;
-    row_kernels().adam(adam, gradient + i * dim, &table_[at], &first_[at], &second_[at], dim_);
+    apply(rows[i], gradient + i * dim, rate, bias);
   }
 }
 
