@@ -84,7 +84,7 @@ void read(FileRef& file, const json::object& from) {
   file = {text(from, "name"), number<std::uint64_t>(from, "bytes"), text(from, "checksum")};
   // Files of a store lie inside it, whatever a made-up manifest says.
   const std::filesystem::path path(file.name);
-  if (path.empty() || path.is_absolute() || path.lexically_normal() != path ||
+  if (path.empty() || path.is_absolute() || path.lexically_normal().native() != file.name ||
       *path.begin() == "..")
     throw_corrupt(fmt::format("the file name \"{}\" leads out of the store", file.name));
 }

@@ -8,6 +8,7 @@
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/metadata.h>
 #include <rocksdb/options.h>
+#include <rocksdb/sst_file_reader.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 #include <spdlog/fmt/fmt.h>
@@ -76,7 +77,7 @@ rocksdb::DBOptions database_options(RecordStore::Access access) {
   options.max_open_files = -1;  // a reader keeps what it opened even when a writer removes it
   options.db_write_buffer_size = 64u << 20;
   options.bytes_per_sync = 1u << 20;
-  options.allow_fallocate = false;  // it would reserve 39 MB at every opening
+  options.allow_fallocate = false;       // it would reserve 39 MB at every opening
   options.max_bgerror_resume_count = 0;  // a full disk ends the writer; opening again recovers
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
@@ -160,15 +161,13 @@ struct RecordStore::Impl {
   // between, that would be neither the old state nor the new one, so the opening is repeated.
   void open_for_reading() {
     constexpr int kAttempts = 8;
-    rocksdb::Status status;
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
       if (attempt > 0) std::this_thread::sleep_for(std::chrono::milliseconds(attempt));
       const std::string before = signature();
-      status = open();
-      if (status.ok() && signature() == before) return;
+      const rocksdb::Status status = open();
+      if (signature() == before) return check(status, doing("opening the catalog in "));
       if (status.ok()) close();
     }
-    check(status, doing("opening the catalog in "));
     throw Error(ErrorKind::kUnavailable,
                 doing("opening the catalog in ") +
                     ": a writer changed its files during each of 8 attempts; try again");
@@ -301,9 +300,8 @@ bool RecordStore::close() {
   return impl_->close() && flushed;
 }
 
-void RecordStore::verify(
-    const std::function<void(const std::string& file, const std::string& what)>& damaged,
-    const std::function<void(const std::string& file)>& visit) const {
+void RecordStore::verify(const DamageVisitor& damaged,
+                         const std::function<void(const std::string& file)>& visit) const {
   std::vector<rocksdb::LiveFileMetaData> tables;
   impl_->db->GetLiveFilesMetaData(&tables);
   bool whole = true;
@@ -318,6 +316,18 @@ void RecordStore::verify(
   if (!whole) return;
   const auto status = impl_->db->VerifyChecksum({});
   if (!status.ok()) damaged("", status.ToString());
+}
+
+void RecordStore::verify_tables(const std::filesystem::path& folder, const DamageVisitor& damaged) {
+  rocksdb::Options options;
+  options.info_log = std::make_shared<SilentLogger>();
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() != ".sst") continue;
+    rocksdb::SstFileReader reader(options);
+    auto status = reader.Open(entry.path().string());
+    if (status.ok()) status = reader.VerifyChecksum();
+    if (!status.ok()) damaged(entry.path().filename().string(), status.ToString());
+  }
 }
 
 }  // namespace dexter

@@ -80,9 +80,12 @@ class RecordStore {
   bool close();
 
   // Checks whole-file and block checksums of every live table file; calls `damaged` with the file's
-  // path and what is wrong.
-  void verify(const std::function<void(const std::string& file, const std::string& what)>& damaged,
+  // name in the folder and what is wrong.
+  using DamageVisitor = std::function<void(const std::string& file, const std::string& what)>;
+  void verify(const DamageVisitor& damaged,
               const std::function<void(const std::string& file)>& visit) const;
+  // Checks each table file of a store that does not open by itself, to tell which one is to blame.
+  static void verify_tables(const std::filesystem::path& folder, const DamageVisitor& damaged);
 
  private:
   friend class RecordBatch;

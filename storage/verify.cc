@@ -80,16 +80,20 @@ class Verifier {
   }
 
   void verify_catalog() {
+    const auto damaged = [&](const std::string& file, const std::string& what) {
+      add("catalog/" + file, what);
+    };
     std::optional<RecordStore> records;
     try {
       records.emplace(store_ / "catalog", RecordStore::Access::kRead);
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::kIncompatible) throw;
-      return add(file_in(error.what()), error.what());
+      const std::size_t before = damages_.size();
+      attempt("catalog", [&] { RecordStore::verify_tables(store_ / "catalog", damaged); });
+      if (damages_.size() == before) add(file_in(error.what()), error.what());
+      return;
     }
-    records->verify(
-        [&](const std::string& file, const std::string& what) { add("catalog/" + file, what); },
-        [&](const std::string& file) { visit("catalog/" + file); });
+    records->verify(damaged, [&](const std::string& file) { visit("catalog/" + file); });
     verify_manifest(*records);
     for (std::size_t i = 0; i < kFamilies; ++i) verify_records(*records, static_cast<Family>(i));
     if (manifest_) verify_counts(*records);

@@ -86,32 +86,6 @@ TempDir store_before(const std::string& scenario) {
   return folder;
 }
 
-// Everything a reader can see, read in full.
-std::string state_of(const fs::path& store) {
-  std::ostringstream out;
-  const Catalog catalog = Catalog::open(store, OpenMode::kRead);
-  const Manifest& manifest = catalog.manifest();
-  out << to_json(manifest);
-  for (const Label& label : labels_of(catalog))
-    out << '\n' << value(label.id) << label.key << label.name << label.text;
-  for (const Split split : {Split::kTrain, Split::kTest})
-    for (const Example& example : examples_of(catalog, split))
-      out << '\n' << value(example.id) << example.key << example.text << example.labels.size();
-  for (const std::uint32_t frequency : catalog.label_frequencies()) out << ' ' << frequency;
-  for (const LabelChange& change : catalog.label_changes())
-    out << '\n' << value(change.id) << change.removed << change.vector.size();
-  catalog.scan_vectors(Space::kLabels, 100, [&](auto ids, EmbeddingView) {
-    for (const std::int64_t id : ids) out << ' ' << id;
-  });
-  out << catalog.note("history").value_or("none");
-  if (manifest.generation) {
-    for (const FileRef& file :
-         {manifest.generation->encoder.file, manifest.generation->label_index})
-      verify_section_file(store, file);
-  }
-  return out.str();
-}
-
 std::string state_or_absence_of(const fs::path& store) {
   if (const auto error = error_of([&] { Catalog::open(store, OpenMode::kRead); })) {
     if (error->kind() == ErrorKind::kNotFound) return "no store";

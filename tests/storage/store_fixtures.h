@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -102,6 +103,32 @@ inline std::vector<Label> labels_of(const Catalog& catalog) {
   std::vector<Label> labels;
   catalog.scan_labels([&](Label&& label) { labels.push_back(std::move(label)); });
   return labels;
+}
+
+// Everything a reader can see, read in full.
+inline std::string state_of(const std::filesystem::path& store) {
+  std::ostringstream out;
+  const Catalog catalog = Catalog::open(store, OpenMode::kRead);
+  const Manifest& manifest = catalog.manifest();
+  out << to_json(manifest);
+  for (const Label& label : labels_of(catalog))
+    out << '\n' << value(label.id) << label.key << label.name << label.text;
+  for (const Split split : {Split::kTrain, Split::kTest})
+    for (const Example& example : examples_of(catalog, split))
+      out << '\n' << value(example.id) << example.key << example.text << example.labels.size();
+  for (const std::uint32_t frequency : catalog.label_frequencies()) out << ' ' << frequency;
+  for (const LabelChange& change : catalog.label_changes())
+    out << '\n' << value(change.id) << change.removed << change.vector.size();
+  catalog.scan_vectors(Space::kLabels, 100, [&](auto ids, EmbeddingView) {
+    for (const std::int64_t id : ids) out << ' ' << id;
+  });
+  out << catalog.note("history").value_or("none");
+  if (manifest.generation) {
+    for (const FileRef& file :
+         {manifest.generation->encoder.file, manifest.generation->label_index})
+      verify_section_file(store, file);
+  }
+  return out.str();
 }
 
 }  // namespace dexter::testing

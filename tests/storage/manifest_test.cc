@@ -1,0 +1,86 @@
+#include "storage/manifest.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/storage/store_fixtures.h"
+
+namespace dexter {
+namespace {
+
+using testing::error_of;
+using ::testing::HasSubstr;
+
+Manifest full_manifest() {
+  Manifest manifest;
+  manifest.next_label = 4'000'000'000u;
+  manifest.corpus = CorpusInfo{.number = 3,
+                               .format = "xmc",
+                               .text_kind = TextKind::kSparse,
+                               .train_documents = 9'000'000'000u,
+                               .test_documents = 2,
+                               .labels = 7,
+                               .sparse_features = 11};
+  manifest.trained = EncoderInfo{.file = {"encoders/000001.enc", 12, "00ff00ff00ff00ff"},
+                                 .kind = "bag",
+                                 .fingerprint = "abc",
+                                 .dim = 256,
+                                 .corpus = 3};
+  manifest.generation = GenerationInfo{.number = 5,
+                                       .encoder = *manifest.trained,
+                                       .label_index = {"index/000005.idx", 34, "1122334455667788"},
+                                       .index_kind = "hnsw",
+                                       .index_reason = "\"many\" labels\n",
+                                       .labels = 7};
+  manifest.config = R"({"index.kind":"auto"})";
+  return manifest;
+}
+
+TEST(Manifest, ComesBackFromJsonAsItWas) {
+  EXPECT_EQ(manifest_from_json(to_json(full_manifest())), full_manifest());
+  EXPECT_EQ(manifest_from_json(to_json(Manifest{})), Manifest{});
+}
+
+TEST(Manifest, OfANewerFormatIsRefusedWithBothNumbers) {
+  Manifest manifest;
+  manifest.format = kStoreFormat + 1;
+  const auto error = error_of([&] { manifest_from_json(to_json(manifest)); });
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->kind(), ErrorKind::kIncompatible);
+  EXPECT_THAT(error->what(), HasSubstr("format is 2"));
+  EXPECT_THAT(error->what(), HasSubstr("up to 1"));
+}
+
+// A newer format may look in any way beside its number.
+TEST(Manifest, OfANewerFormatIsRefusedBeforeAnythingElseIsRead) {
+  const auto error = error_of([] { manifest_from_json(R"({"format":9,"next_label":"later"})"); });
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->kind(), ErrorKind::kIncompatible);
+}
+
+TEST(Manifest, OfAnythingUnreadableIsCorrupt) {
+  for (const char* json : {"", "{", "[]", "null", "{}", R"({"format":1})", R"({"format":"1"})",
+                           R"({"format":1.5})", R"({"format":1,"next_label":-1,"config":""})",
+                           R"({"format":1,"next_label":4294967296,"config":""})",
+                           R"({"format":1,"next_label":0,"config":1})",
+                           R"({"format":1,"next_label":0,"config":"","corpus":[]})",
+                           R"({"format":1,"next_label":0,"config":"","corpus":{}})",
+                           R"({"format":1,"next_label":0,"config":"","trained":null})"}) {
+    const auto error = error_of([&] { manifest_from_json(json); });
+    ASSERT_TRUE(error) << json;
+    EXPECT_EQ(error->kind(), ErrorKind::kCorrupt) << json;
+  }
+}
+
+TEST(Manifest, NamesOnlyFilesInsideTheStore) {
+  for (const char* name : {"", "/etc/passwd", "../x.enc", "encoders/../../x.enc", "a//b"}) {
+    Manifest manifest = full_manifest();
+    manifest.trained->file.name = name;
+    const auto error = error_of([&] { manifest_from_json(to_json(manifest)); });
+    ASSERT_TRUE(error) << name;
+    EXPECT_EQ(error->kind(), ErrorKind::kCorrupt) << name;
+  }
+}
+
+}  // namespace
+}  // namespace dexter
