@@ -13,12 +13,13 @@ namespace dexter {
 
 struct ImportOptions {
   std::string format = "auto";
-  std::filesystem::path train;
-  std::filesystem::path test;    // may be empty
-  std::filesystem::path labels;  // may be empty: jsonl then takes labels from the documents, lf-xmc
-                                 // looks for lbl.json[.gz] beside train
-  std::filesystem::path
-      filter;  // may be empty: "test_row label_row" lines, the LF data sets' reciprocal pairs
+  std::filesystem::path train{};
+  std::filesystem::path test{};  // may be empty
+  // May be empty: jsonl then takes labels from the documents, lf-xmc looks for lbl.json[.gz] beside
+  // train, xmc numbers them.
+  std::filesystem::path labels{};
+  // May be empty: "test_row label_row" lines, the LF data sets' reciprocal pairs.
+  std::filesystem::path filter{};
   std::uint64_t skip_bad = 0;  // bad rows tolerated in all; each is a warning
   std::uint64_t max_line_bytes = 16u << 20;
   bool replace = false;  // the store may hold a corpus, which this one replaces
