@@ -79,9 +79,15 @@ BagTrainer::BagTrainer(const EncoderOptions& encoder, const LossOptions& loss,
     validation_positives_.push_back(rows_of(example));
     append_text(validation_documents_, example.text, set.text_kind, features, model_.vocabulary);
   }
-  for (const Label& label : set.labels)
-    append_text(labels_, set.text_kind == TextKind::kSparse ? std::string_view() : label.text,
-                set.text_kind, features, model_.vocabulary);
+  const bool natural = set.text_kind == TextKind::kNatural;
+  for (std::uint32_t row = 0; row < set.labels.size(); ++row) {
+    const std::string_view text =
+        natural ? std::string_view(set.labels[row].text) : std::string_view();
+    append_text(labels_, text, set.text_kind, features, model_.vocabulary);
+    if (!natural || !options.label_documents) continue;
+    append_text(documents_, text, set.text_kind, features, model_.vocabulary);
+    positives_.push_back({row});
+  }
   pool_.emplace(static_cast<std::uint32_t>(set.labels.size()), positives_);
   all_labels_.resize(set.labels.size());
   std::iota(all_labels_.begin(), all_labels_.end(), 0u);

@@ -43,6 +43,7 @@ struct TrainerOptions {
   double network_learning_rate = 0.001;
   double warmup = 0.02;  // share of all steps
   double feature_dropout = 0;
+  bool label_documents = true;  // each label's text is also a document that carries it
   bool free_vectors = true;
   double validation_fraction = 0.03;
   int validation_documents = 20000;  // at most
@@ -81,6 +82,8 @@ void visit(Visitor& v, TrainerOptions& o) {
   v("network_learning_rate", o.network_learning_rate, "Adam's, of the residual layers");
   v("warmup", o.warmup, "share of the steps in which the learning rate rises");
   v("feature_dropout", o.feature_dropout, "share of a document's features left out at each step");
+  v("label_documents", o.label_documents,
+    "each label's text is also a training document that carries the label");
   v("hard_negatives", o.hard_negatives,
     "per positive, labels most alike to it that its step is trained against, mined before every "
     "epoch but the first");
