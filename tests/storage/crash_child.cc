@@ -1,6 +1,10 @@
 // One change to a store in a process of its own, which the crash tests kill: crash_child STORE
 // SCENARIO. Exit code 0, or 10 and more for an Error of that kind.
+#include <sched.h>
+#include <sys/mount.h>
+
 #include <cstdio>
+#include <cstdlib>
 #include <map>
 #include <string>
 
@@ -46,11 +50,26 @@ void put_note(const std::filesystem::path& store) {
   catalog.put_note("history", "[1,2]");
 }
 
+// On a disk of 64 MiB, visible to this process alone; exits with 77 where there is none to be had.
+void import_onto_small_disk(const std::filesystem::path& store) {
+  std::filesystem::create_directories(store);
+  const bool mounted =
+      (::unshare(CLONE_NEWNS) == 0 || ::unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0) &&
+      ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+      ::mount("tmpfs", store.c_str(), "tmpfs", 0, "size=64m") == 0;
+  if (!mounted) std::exit(77);
+  import(store);
+}
+
 int run(const std::filesystem::path& store, const std::string& scenario) {
   static const std::map<std::string, void (*)(const std::filesystem::path&)> kScenarios = {
-      {"create", &create},         {"import", &import},
-      {"add_labels", &add_labels}, {"build_generation", &build_generation},
-      {"put_note", &put_note},     {"remove_label", &remove_label}};
+      {"create", &create},
+      {"import_onto_small_disk", &import_onto_small_disk},
+      {"import", &import},
+      {"add_labels", &add_labels},
+      {"build_generation", &build_generation},
+      {"put_note", &put_note},
+      {"remove_label", &remove_label}};
   try {
     kScenarios.at(scenario)(store);
     return 0;
