@@ -7,7 +7,7 @@ void ConfigArguments::add_to(CLI::App& app, std::initializer_list<Flag> flags) {
   for (const Flag& flag : flags) flags_.push_back({flag, {}});
   for (Given& given : flags_)
     app.add_option(given.flag.name, given.value,
-                   std::string(given.flag.description) + " [" + given.flag.key + "]")
+                   given.flag.description + " [" + given.flag.key + "]")
         ->type_name(given.flag.type)
         ->group("Settings");
   app.add_option("--preset", preset_, "a named set of values: default, fast")

@@ -21,7 +21,7 @@ class ConfigArguments {
     const char* name;  // "--epochs"
     const char* key;   // "train.epochs"
     const char* type;  // "N"
-    const char* description;
+    std::string description;
   };
 
   ConfigArguments() = default;

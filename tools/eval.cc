@@ -187,7 +187,7 @@ Runner add(CLI::App& app, Context& context) {
       ->group(figures);
   app.add_option("--threads", arguments->threads, "threads; 0 takes every core")
       ->type_name("N")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(0, 1 << 30).description(""))
       ->group("General");
   return [arguments, &context] { return run_eval(context, *arguments); };
 }

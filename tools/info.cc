@@ -67,8 +67,8 @@ void add_corpus(Table& table, const Catalog& catalog) {
                                    thousands(corpus->train_documents),
                                    thousands(corpus->test_documents), corpus->format)});
   if (corpus->sparse_features > 0) table.row({"features", thousands(corpus->sparse_features)});
-  table.row({"labels", fmt::format("{}, {} of them came with the corpus",
-                                   thousands(catalog.label_count()), thousands(corpus->labels))});
+  table.row({"labels", fmt::format("{}, {} came with the corpus", thousands(catalog.label_count()),
+                                   thousands(corpus->labels))});
 }
 
 std::string text_of(const EncoderInfo& encoder) {
@@ -83,19 +83,21 @@ void add_model(Table& table, const Catalog& catalog) {
   if (!history.history.empty()) {
     const EpochRecord& best = history.history.at(static_cast<std::size_t>(
         std::clamp(history.best_epoch, 1, static_cast<int>(history.history.size())) - 1));
-    table.row(
-        {"training", fmt::format("{} epochs in {}, the best {}: validation P@1 {:.2f}, P@5 {:.2f}",
-                                 history.history.size(), duration_of(history.seconds), best.epoch,
-                                 best.validation_p1, best.validation_p5)});
+    std::string text = fmt::format("{} epochs in {}, epoch {} kept", history.history.size(),
+                                   duration_of(history.seconds), best.epoch);
+    if (best.validation_p1 > 0)
+      text += fmt::format(": validation P@1 {:.2f}, P@5 {:.2f}", best.validation_p1,
+                          best.validation_p5);
+    table.row({"training", text});
   }
   if (!manifest.generation) {
     table.row({"index", "none yet: dexter index"});
     return;
   }
   const GenerationInfo& generation = *manifest.generation;
-  table.row({"index", fmt::format("generation {}: {} of {} labels, {}", generation.number,
-                                  generation.index_kind, thousands(generation.labels),
-                                  generation.index_reason)});
+  table.row({"index", fmt::format("generation {}: {} of {} labels", generation.number,
+                                  generation.index_kind, thousands(generation.labels))});
+  table.row({"", generation.index_reason});
   if (manifest.trained && manifest.trained->fingerprint != generation.encoder.fingerprint)
     table.row({"", "built by an older encoder; `dexter index` takes the newest"});
   const std::size_t changes = catalog.label_changes().size();

@@ -47,7 +47,7 @@ void print_table(Context& context, const std::vector<Label>& shown, std::uint64_
     table.row({clipped(label.key, 40), clipped(label.name, 40),
                label.text == label.name ? "" : clipped(label.text, 60)});
   context.terminal.print(table.text());
-  context.terminal.print(fmt::format("{} shown of {} that match, {} in all{}\n",
+  context.terminal.print(fmt::format("  {} shown of {} that match, {} in all{}\n",
                                      thousands(shown.size()), thousands(matching), thousands(all),
                                      shown.size() < matching ? "; --limit 0 shows every one" : ""));
 }

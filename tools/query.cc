@@ -97,16 +97,16 @@ Runner add(CLI::App& app, Context& context) {
   app.add_option("--probes", arguments->search.probes,
                  "ivf: lists read per query; 0 takes what the index was tuned to")
       ->type_name("N")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(0, 1 << 30).description(""))
       ->group(answers);
   app.add_option("--ef", arguments->search.ef,
                  "hnsw: candidates kept; 0 takes what the index was tuned to")
       ->type_name("N")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(0, 1 << 30).description(""))
       ->group(answers);
   app.add_option("--threads", arguments->threads, "threads; 0 takes every core")
       ->type_name("N")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(0, 1 << 30).description(""))
       ->group("General");
   return [arguments, &context] { return run_query(context, *arguments); };
 }

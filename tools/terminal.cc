@@ -170,12 +170,18 @@ void Terminal::finish_stage() {
   clear_bar();
   if (quiet_) return;
   const double elapsed = seconds_between(stage_start_, Clock::now());
-  std::string line =
-      fmt::format("{}: {} in {}", stage_, amount_of(done_, 0, unit_), duration_of(elapsed));
-  if (elapsed >= 1)
+  std::string line = stage_ + ": ";
+  if (done_ > 0) line += amount_of(done_, 0, unit_) + " in ";
+  line += duration_of(elapsed);
+  if (done_ > 0 && elapsed >= 1)
     line += fmt::format(" ({})", speed_of(static_cast<double>(done_) / elapsed, unit_));
   if (!note_.empty()) line += ", " + note_;
   write_error(line + '\n');
+}
+
+void Terminal::drop_stage() {
+  clear_bar();
+  in_stage_ = false;
 }
 
 void Terminal::clear_bar() {

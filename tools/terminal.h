@@ -37,6 +37,8 @@ class Terminal {
   void show(const ProgressEvent& event);
   // Closes the running stage with its line: what was done, in what time, how fast.
   void finish_stage();
+  // Ends the running stage without a line, where the result says the same.
+  void drop_stage();
 
   bool error_is_terminal() const { return error_is_terminal_; }
   bool output_is_terminal() const { return output_is_terminal_; }

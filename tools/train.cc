@@ -18,12 +18,19 @@ namespace {
 constexpr const char* kEpochHead =
     "  epoch     loss    P@1    P@5  documents/s      memory         time         left\n";
 
+// A corpus too small for a validation part has no figures of it.
+std::string percent_cell(const EpochRecord& epoch, double value) {
+  const bool measured = epoch.validation_p1 > 0 || epoch.validation_p5 > 0;
+  return measured ? fmt::format("{:.2f}", value) : "-";
+}
+
 // `left` counts the epochs to come at the pace of this one; early stopping may cut them.
 std::string epoch_line(const EpochRecord& epoch, int epochs) {
   const int to_come = std::max(0, epochs - epoch.epoch);
-  return fmt::format("  {:>5}  {:>7.4f}  {:>5.2f}  {:>5.2f}  {:>11}  {:>10}  {:>11}  {:>11}\n",
-                     fmt::format("{}/{}", epoch.epoch, epochs), epoch.loss, epoch.validation_p1,
-                     epoch.validation_p5, rate_of(epoch.documents_per_second),
+  return fmt::format("  {:>5}  {:>7.4f}  {:>5}  {:>5}  {:>11}  {:>10}  {:>11}  {:>11}\n",
+                     fmt::format("{}/{}", epoch.epoch, epochs), epoch.loss,
+                     percent_cell(epoch, epoch.validation_p1),
+                     percent_cell(epoch, epoch.validation_p5), rate_of(epoch.documents_per_second),
                      size_of(epoch.resident_bytes), duration_of(epoch.seconds),
                      to_come == 0 ? "-" : duration_of(epoch.seconds * to_come));
 }
@@ -71,7 +78,7 @@ ExitCode run_train(Context& context, const ConfigArguments& arguments, bool resu
   Catalog catalog = Catalog::open(context.store, OpenMode::kWrite);
   bool head_printed = false;
   const auto on_epoch = [&](const EpochRecord& epoch) {
-    context.terminal.finish_stage();
+    context.json ? context.terminal.finish_stage() : context.terminal.drop_stage();
     if (context.json) return;
     if (!head_printed) context.terminal.print(kEpochHead);
     head_printed = true;
@@ -84,6 +91,14 @@ ExitCode run_train(Context& context, const ConfigArguments& arguments, bool resu
   return ExitCode::kOk;
 }
 
+template <class Kind>
+std::string names_in(const std::vector<Kind>& kinds) {
+  std::string names;
+  for (const Kind& kind : kinds)
+    names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", kind.name, kind.summary);
+  return names;
+}
+
 Runner add(CLI::App& app, Context& context) {
   const auto arguments = std::make_shared<ConfigArguments>();
   const auto resume = std::make_shared<bool>(false);
@@ -92,8 +107,8 @@ Runner add(CLI::App& app, Context& context) {
          "go on from the last finished epoch of a run that was stopped; give the same settings")
       ->group("Run");
   arguments->add_to(
-      app, {{"--encoder", "encoder.kind", "KIND", "the encoder to train"},
-            {"--loss", "loss.name", "LOSS", "the loss to train it with"},
+      app, {{"--encoder", "encoder.kind", "KIND", names_in(encoder_kinds())},
+            {"--loss", "loss.name", "LOSS", names_in(loss_kinds())},
             {"--epochs", "train.epochs", "N", "passes over the training documents"},
             {"--seed", "train.seed", "N", "the same seed and threads give the same encoder"},
             {"--threads", "runtime.threads", "N", "threads; 0 takes every core"}});
