@@ -153,6 +153,7 @@ void Import::add_named_labels(const std::filesystem::path& file) {
     }
     return true;
   });
+  progress_.update({.stage = "reading labels", .done = rows, .unit = "labels", .note = {}});
   ensure(writer_.label_count() > 0, ErrorKind::kInvalidInput,
          fmt::format("{}: there is no label in it; name the corpus's label file", file.string()));
   if (format_.sparse && rows != train_->declared_labels())
