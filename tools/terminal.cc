@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <clocale>
+#include <cmath>
 #include <cstring>
 #include <utility>
 
@@ -50,6 +51,12 @@ std::string amount_of(std::uint64_t done, std::uint64_t total, std::string_view 
 std::string speed_of(double per_second, std::string_view unit) {
   if (unit == "bytes") return size_of(static_cast<std::uint64_t>(per_second)) + "/s";
   return rate_of(per_second) + "/s";
+}
+
+// Whole seconds: a forecast has no more.
+std::string time_left(std::uint64_t to_do, double per_second) {
+  const double seconds = std::ceil(static_cast<double>(to_do) / per_second);
+  return (seconds < 60 ? fmt::format("{:.0f} s", seconds) : duration_of(seconds)) + " left";
 }
 
 double seconds_between(std::chrono::steady_clock::time_point from,
@@ -143,8 +150,7 @@ void Terminal::draw_bar(Clock::time_point now) {
   }
   line += "  " + amount_of(done_, total_, unit_);
   if (rate > 0) line += "  " + speed_of(rate, unit_);
-  if (rate > 0 && total_ > done_ && elapsed >= 1)
-    line += "  " + duration_of(static_cast<double>(total_ - done_) / rate) + " left";
+  if (rate > 0 && total_ > done_ && elapsed >= 1) line += "  " + time_left(total_ - done_, rate);
   if (!note_.empty()) line += "  " + note_;
   write_error(fmt::format("\r{}\x1b[K", clipped(line, columns() - 1)));
   bar_drawn_ = true;
@@ -158,8 +164,7 @@ void Terminal::print_step(Clock::time_point now) {
   std::string line = fmt::format("{}: {}", stage_, amount_of(done_, total_, unit_));
   if (total_ > 0) line += fmt::format(" ({})", percent_of(std::min(done_, total_), total_));
   if (rate > 0) line += ", " + speed_of(rate, unit_);
-  if (rate > 0 && total_ > done_)
-    line += ", " + duration_of(static_cast<double>(total_ - done_) / rate) + " left";
+  if (rate > 0 && total_ > done_) line += ", " + time_left(total_ - done_, rate);
   if (!note_.empty()) line += ", " + note_;
   write_error(line + '\n');
 }
