@@ -1,5 +1,6 @@
 #include "storage/importer.h"
 
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -33,7 +34,7 @@ std::vector<std::string> label_keys(const Catalog& catalog) {
 }
 
 // A folder with the files of a corpus, and a store beside them.
-class Import : public ::testing::Test {
+class ImportCorpus : public ::testing::Test {
  protected:
   std::filesystem::path write(std::string_view name, std::string_view text) const {
     write_bytes(folder_ / name, text);
@@ -63,7 +64,7 @@ class Import : public ::testing::Test {
   Catalog catalog_ = Catalog::open(folder_ / "store", OpenMode::kCreate);
 };
 
-class ImportOfFormat : public Import, public ::testing::WithParamInterface<std::string> {};
+class ImportOfFormat : public ImportCorpus, public ::testing::WithParamInterface<std::string> {};
 
 INSTANTIATE_TEST_SUITE_P(Formats, ImportOfFormat,
                          ::testing::Values("jsonl", "lf-xmc", "xmc", "annif"),
@@ -116,7 +117,7 @@ TEST_P(ImportOfFormat, RecognisesTheFormatAndSaysSo) {
                                          GetParam()));
 }
 
-TEST_F(Import, CountsTheTrainingDocumentsOfEachLabel) {
+TEST_F(ImportCorpus, CountsTheTrainingDocumentsOfEachLabel) {
   import(tiny_options());
   std::vector<std::uint32_t> expected(tiny::kLabels);
   for (const Example& example : tiny::train())
@@ -124,7 +125,7 @@ TEST_F(Import, CountsTheTrainingDocumentsOfEachLabel) {
   EXPECT_EQ(catalog_.label_frequencies(), expected);
 }
 
-TEST_F(Import, TakesJsonlLabelsFromTheDocumentsWhereThereIsNoLabelFile) {
+TEST_F(ImportCorpus, TakesJsonlLabelsFromTheDocumentsWhereThereIsNoLabelFile) {
   const auto train = write("t", R"({"id":"a","text":"A.","labels":["light_reading","x","x"]})"
                                 "\n"
                                 R"({"id":"b","text":"B.","labels":["x"]})"
@@ -139,13 +140,13 @@ TEST_F(Import, TakesJsonlLabelsFromTheDocumentsWhereThereIsNoLabelFile) {
   EXPECT_THAT(examples_of(catalog_, Split::kTest)[0].labels, ElementsAre(LabelId{1}, LabelId{2}));
 }
 
-TEST_F(Import, KeepsADocumentWithoutLabels) {
+TEST_F(ImportCorpus, KeepsADocumentWithoutLabels) {
   const auto train = write("t", R"({"id":"a","text":"A.","labels":[]})");
   EXPECT_EQ(import({.format = "jsonl", .train = train}).corpus.train_documents, 1u);
   EXPECT_THAT(examples_of(catalog_, Split::kTrain)[0].labels, IsEmpty());
 }
 
-TEST_F(Import, FindsTheLabelFileOfAnLfDataSetBesideItsTrainingPart) {
+TEST_F(ImportCorpus, FindsTheLabelFileOfAnLfDataSetBesideItsTrainingPart) {
   ImportOptions options = tiny_options("lf-xmc");
   write_gzip(folder_ / "lbl.json.gz", read_bytes(options.labels));
   std::filesystem::remove(options.labels);
@@ -156,7 +157,7 @@ TEST_F(Import, FindsTheLabelFileOfAnLfDataSetBesideItsTrainingPart) {
   expect_refused(ErrorKind::kInvalidInput, options, "needs a label file");
 }
 
-TEST_F(Import, CallsSparseLabelsByTheirNumbersWhereTheyHaveNoNames) {
+TEST_F(ImportCorpus, CallsSparseLabelsByTheirNumbersWhereTheyHaveNoNames) {
   ImportOptions options = tiny_options("xmc");
   options.labels.clear();
   EXPECT_EQ(import(options).corpus.labels, tiny::kLabels);
@@ -166,7 +167,7 @@ TEST_F(Import, CallsSparseLabelsByTheirNumbersWhereTheyHaveNoNames) {
   EXPECT_EQ(label->text, "");
 }
 
-TEST_F(Import, AppliesAFilterToTheTestDocuments) {
+TEST_F(ImportCorpus, AppliesAFilterToTheTestDocuments) {
   ImportOptions options = tiny_options("lf-xmc");
   options.filter = write("filter.txt", "7 3\n0 5\n7\t0\n0 5\n");
   EXPECT_EQ(import(options).filter_pairs, 3u);
@@ -178,7 +179,7 @@ TEST_F(Import, AppliesAFilterToTheTestDocuments) {
     EXPECT_THAT(example.excluded, IsEmpty());
 }
 
-TEST_F(Import, RefusesAFilterThatDoesNotFitTheCorpus) {
+TEST_F(ImportCorpus, RefusesAFilterThatDoesNotFitTheCorpus) {
   ImportOptions options = tiny_options("lf-xmc");
   const auto refused = [&](std::string_view filter, const char* where, const char* what) {
     options.filter = write("filter.txt", filter);
@@ -193,7 +194,7 @@ TEST_F(Import, RefusesAFilterThatDoesNotFitTheCorpus) {
   refused("0 1\n", "", "give the test file");
 }
 
-TEST_F(Import, NamesTheRowOfAnUnknownLabel) {
+TEST_F(ImportCorpus, NamesTheRowOfAnUnknownLabel) {
   ImportOptions options = tiny_options();
   options.train = write("t", R"({"id":"a","text":"A.","labels":["animals","cats"]})");
   expect_refused(ErrorKind::kInvalidInput, options, options.train.string() + ":1: ", "\"cats\"",
@@ -203,7 +204,7 @@ TEST_F(Import, NamesTheRowOfAnUnknownLabel) {
   expect_refused(ErrorKind::kInvalidInput, by_row, ":1: ", "row 12", "12 labels");
 }
 
-TEST_F(Import, NamesTheRowOfAKeyGivenTwice) {
+TEST_F(ImportCorpus, NamesTheRowOfAKeyGivenTwice) {
   ImportOptions options = tiny_options();
   const std::string train = read_bytes(options.train);
   options.train = write("t", train + train.substr(0, train.find('\n')));
@@ -213,13 +214,13 @@ TEST_F(Import, NamesTheRowOfAKeyGivenTwice) {
   expect_refused(ErrorKind::kInvalidInput, options, options.labels.string() + ":13: ", "animals");
 }
 
-TEST_F(Import, TheSameKeyMayStandInBothParts) {
+TEST_F(ImportCorpus, TheSameKeyMayStandInBothParts) {
   ImportOptions options = tiny_options();
   options.test = options.train;
   EXPECT_EQ(import(options).corpus.test_documents, tiny::kTrainDocuments);
 }
 
-TEST_F(Import, SkipsAsManyBadRowsAsAllowedAndReportsEach) {
+TEST_F(ImportCorpus, SkipsAsManyBadRowsAsAllowedAndReportsEach) {
   ImportOptions options = tiny_options();
   const std::string train = read_bytes(options.train);
   options.train = write("t", "not json\n" + train + R"({"id":"train-0","text":"A.","labels":[]})");
@@ -239,7 +240,7 @@ TEST_F(Import, SkipsAsManyBadRowsAsAllowedAndReportsEach) {
   expect_refused(ErrorKind::kInvalidInput, options, "u:9: ", "bad row 3", "2 may be skipped");
 }
 
-TEST_F(Import, ASkippedLabelRowDoesNotShiftTheOthers) {
+TEST_F(ImportCorpus, ASkippedLabelRowDoesNotShiftTheOthers) {
   ImportOptions options = tiny_options("lf-xmc");
   std::string labels = read_bytes(options.labels);
   labels[labels.find('\n') + 1] = '?';  // of row 1, cooking
@@ -254,7 +255,7 @@ TEST_F(Import, ASkippedLabelRowDoesNotShiftTheOthers) {
   EXPECT_THAT(examples_of(catalog_, Split::kTest)[1].labels, ElementsAre(football->id));
 }
 
-TEST_F(Import, RefusesHeadersThatContradictEachOther) {
+TEST_F(ImportCorpus, RefusesHeadersThatContradictEachOther) {
   ImportOptions options = tiny_options("xmc");
   options.test = write("u", "1 26 13\n0 0:1\n");
   expect_refused(ErrorKind::kInvalidInput, options, options.test.string(), "26 features",
@@ -265,7 +266,7 @@ TEST_F(Import, RefusesHeadersThatContradictEachOther) {
                  "12 labels");
 }
 
-TEST_F(Import, ADamagedFileLeavesTheFormerCorpus) {
+TEST_F(ImportCorpus, ADamagedFileLeavesTheFormerCorpus) {
   import(tiny_options());
   ImportOptions options = tiny_options("annif");
   options.replace = true;
@@ -283,7 +284,7 @@ TEST_F(Import, ADamagedFileLeavesTheFormerCorpus) {
   expect_refused(ErrorKind::kInvalidInput, options, "no document");
 }
 
-TEST_F(Import, ReplacesACorpusOnlyWhenAsked) {
+TEST_F(ImportCorpus, ReplacesACorpusOnlyWhenAsked) {
   import(tiny_options());
   ImportOptions options = tiny_options("annif");
   expect_refused(ErrorKind::kInvalidInput, options, "32 documents", "12 labels", "--replace");
@@ -294,7 +295,7 @@ TEST_F(Import, ReplacesACorpusOnlyWhenAsked) {
   EXPECT_TRUE(catalog_.find_label("http://example.org/animals"));
 }
 
-TEST_F(Import, AStopLeavesTheStoreEmpty) {
+TEST_F(ImportCorpus, AStopLeavesTheStoreEmpty) {
   std::stop_source stop;
   stop.request_stop();
   Progress progress;
@@ -303,7 +304,7 @@ TEST_F(Import, AStopLeavesTheStoreEmpty) {
   EXPECT_FALSE(catalog_.manifest().corpus);
 }
 
-TEST_F(Import, ReportsTheBytesRead) {
+TEST_F(ImportCorpus, ReportsTheBytesRead) {
   const ImportOptions options = tiny_options();
   std::uint64_t done = 0;
   std::uint64_t total = 0;
@@ -319,6 +320,20 @@ TEST_F(Import, ReportsTheBytesRead) {
   EXPECT_EQ(done, std::filesystem::file_size(options.train));
   EXPECT_EQ(total, done);
   EXPECT_EQ(note, "32 documents");
+}
+
+TEST_F(ImportCorpus, ReadsARealDataSet) {
+  const char* const data = std::getenv("DEXTER_DATA");
+  if (data == nullptr || !std::filesystem::is_directory(std::filesystem::path(data) / "goemotions"))
+    GTEST_SKIP() << "DEXTER_DATA names no folder with goemotions in it";
+  const auto folder = std::filesystem::path(data) / "goemotions";
+  const ImportReport report =
+      import({.train = folder / "trn.json.gz", .test = folder / "tst.json.gz"});
+  EXPECT_EQ(report.corpus.format, "lf-xmc");
+  EXPECT_EQ(report.corpus.train_documents, 43'410u);
+  EXPECT_EQ(report.corpus.test_documents, 5'427u);
+  EXPECT_EQ(report.corpus.labels, 28u);
+  EXPECT_EQ(report.labels_without_training, 0u);
 }
 
 }  // namespace
