@@ -17,7 +17,7 @@
 namespace dexter {
 namespace {
 
-constexpr std::size_t kShownCharacters = 240;
+constexpr std::size_t kShownCharacters = 170;
 constexpr std::size_t kShownNameCharacters = 80;
 
 std::string card(const std::string& heading, const std::string& note, const std::string& body,

@@ -53,9 +53,9 @@ std::string tick_text(double value, double step) {
   return fmt::format("{:.{}f}", std::abs(value) < step / 2 ? 0.0 : value, decimals_of(step));
 }
 
-// Horizontal rules with their values at the left.
-std::string rules(const Frame& frame, const char* unit) {
-  const double step = round_step(frame.high - frame.low, 4);
+// About `steps` horizontal rules with their values at the left.
+std::string rules(const Frame& frame, const char* unit, int steps) {
+  const double step = round_step(frame.high - frame.low, steps);
   std::string result;
   for (double v = std::ceil(frame.low / step - 1e-9) * step; v <= frame.high + step * 1e-6;
        v += step) {
@@ -135,7 +135,7 @@ std::string bar_chart(std::span<const BarGroup> groups, const std::string& descr
       ++bars;
     }
   frame.high = highest * 1.1;
-  std::string svg = open_svg(frame, description) + rules(frame, "");
+  std::string svg = open_svg(frame, description) + rules(frame, "", 4);
   // A gap as wide as a bar stands between groups and a third of one between bars.
   const double slots =
       static_cast<double>(bars) * 4 / 3 + static_cast<double>(groups.size()) * 2 / 3;
@@ -166,7 +166,7 @@ std::string line_chart(const LineChart& chart) {
     if (first == last) return frame.left + frame.plot_width() / 2;
     return frame.left + inset + (frame.plot_width() - 2 * inset) * (x - first) / (last - first);
   };
-  std::string svg = open_svg(frame, chart.description) + rules(frame, "");
+  std::string svg = open_svg(frame, chart.description) + rules(frame, "", 6);
   std::string path, points;
   const int label_every = std::max(1, (last - first + 1 + 11) / 12);
   for (std::size_t i = 0; i < chart.x.size(); ++i) {
@@ -199,7 +199,7 @@ std::string histogram_chart(const HistogramPair& chart) {
   frame.height = 290;
   frame.high = 1.08 * std::max({1.0, *std::max_element(shown_hits.begin(), shown_hits.end()),
                                 *std::max_element(shown_misses.begin(), shown_misses.end())});
-  std::string svg = open_svg(frame, chart.description) + rules(frame, "%");
+  std::string svg = open_svg(frame, chart.description) + rules(frame, "%", 4);
   svg += step_shape(frame, shown_misses, "second") + step_shape(frame, shown_hits, "accent");
   const double bin = (chart.high - chart.low) / static_cast<double>(hits.size());
   const double low = chart.low + bin * static_cast<double>(first);
