@@ -72,29 +72,36 @@ struct Softmax {
 };
 
 // L = -(1/|P|) sum_{p in P} ( s_p - log( e^{s_p} + Z ) ), Z = sum over the negatives n of e^{s_n}:
-// the other positives are absent from the denominator, so they do not compete. dL/ds_p = (e^{s_p} /
-// (e^{s_p} + Z) - 1) / |P|;  dL/ds_n = e^{s_n} (1/|P|) sum_p 1 / (e^{s_p} + Z).
+// the other positives are absent from the denominator, so they do not compete. With the miss m_p =
+// Z / (e^{s_p} + Z):  dL/ds_p = -m_p / |P|;  dL/ds_n = (e^{s_n} / Z) (1/|P|) sum_p m_p.
 struct DecoupledSoftmax {
   template <class Real>
   static double backward(std::span<Real> scores, std::span<const std::uint32_t> positives) {
     thread_local std::vector<Real> own;
     own.clear();
-    const Real highest = highest_of(std::span<const Real>(scores));
     for (const std::uint32_t p : positives) {
-      own.push_back(scores[p] - highest);
+      own.push_back(scores[p]);
       scores[p] = -std::numeric_limits<Real>::infinity();
     }
-    const double negatives = exp_sum(scores, highest);
-    const double share = 1 / static_cast<double>(positives.size());
-    double loss = 0, weight = 0;
-    for (Real& score : own) {
-      const double numerator = std::exp(static_cast<double>(score));
-      const double denominator = numerator + negatives;
-      loss += share * (std::log(denominator) - static_cast<double>(score));
-      weight += share / denominator;
-      score = static_cast<Real>(share * (numerator / denominator - 1));
+    // The shift is that of the negatives: under a much higher positive all of them would vanish,
+    // and with them what the other positives are measured against.
+    const Real highest = highest_of(std::span<const Real>(scores));
+    if (highest == -std::numeric_limits<Real>::infinity()) {  // every column is positive
+      std::fill(scores.begin(), scores.end(), Real{0});
+      return 0;
     }
-    scale(scores, static_cast<Real>(weight));
+    const double negatives = exp_sum(scores, highest);
+    const double level = static_cast<double>(highest) + std::log(negatives);  // log Z
+    const double share = 1 / static_cast<double>(positives.size());
+    double loss = 0, misses = 0;
+    for (Real& score : own) {
+      const double lead = static_cast<double>(score) - level;
+      const double miss = 1 / (1 + std::exp(lead));
+      loss += share * (std::log1p(std::exp(-std::abs(lead))) + std::max(-lead, 0.0));
+      misses += share * miss;
+      score = static_cast<Real>(-share * miss);
+    }
+    scale(scores, static_cast<Real>(misses / negatives));
     for (std::size_t i = 0; i < positives.size(); ++i) scores[positives[i]] = own[i];
     return loss;
   }
