@@ -61,7 +61,14 @@ std::string options_text(const EncoderOptions& options, TextKind text_kind) {
 void read_options_text(std::string_view text, EncoderOptions& options, TextKind& text_kind) {
   Reader reader(text);
   visit(reader, options);
-  options.validate();
+  EncoderOptions ranges = options;
+  ranges.kind = EncoderOptions().kind;  // whether a kind is known is for load_encoder to say
+  try {
+    ranges.validate();
+  } catch (const Error& error) {
+    throw Error(ErrorKind::kCorrupt,
+                fmt::format("reading an encoder's options: {}; train again", error.what()));
+  }
   text_kind = reader.value("text_kind") == "sparse" ? TextKind::kSparse : TextKind::kNatural;
 }
 
