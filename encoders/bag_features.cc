@@ -136,7 +136,7 @@ void add_grams(std::string_view word, int n, std::vector<RawFeature>& out) {
 
 // Merges equal hashes in [first, end) into one of the value sqrt(count), then scales the kind to
 // norm 1.
-void finish_kind(std::vector<RawFeature>& out, std::size_t first) {
+void finish_kind(std::vector<RawFeature>& out, std::size_t first, float weight) {
   const auto begin = out.begin() + static_cast<std::ptrdiff_t>(first);
   std::sort(begin, out.end(),
             [](const RawFeature& a, const RawFeature& b) { return a.hash < b.hash; });
@@ -152,7 +152,7 @@ void finish_kind(std::vector<RawFeature>& out, std::size_t first) {
   }
   out.resize(kept);
   if (squares <= 0) return;
-  const auto scale = static_cast<float>(1 / std::sqrt(squares));
+  const auto scale = static_cast<float>(weight / std::sqrt(squares));
   for (std::size_t i = first; i < out.size(); ++i) out[i].value *= scale;
 }
 
@@ -205,15 +205,17 @@ void extract_features(std::string_view text, TextKind kind, const FeatureOptions
       pairs.push_back(
           {std::max<std::uint64_t>(1, XXH3_64bits_withSeed(both, sizeof both, kPairSeed))});
     }
-    finish_kind(out, first);
+    finish_kind(out, first, 1);
     first = out.size();
     out.insert(out.end(), pairs.begin(), pairs.end());
+    finish_kind(out, first, options.pair_weight);
+  } else {
+    finish_kind(out, first, 1);
   }
-  finish_kind(out, first);
   if (options.ngram > 0) {
     first = out.size();
     for (std::size_t i = 0; i < words.spans.size(); ++i) add_grams(words[i], options.ngram, out);
-    finish_kind(out, first);
+    finish_kind(out, first, options.ngram_weight);
   }
 }
 

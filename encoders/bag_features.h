@@ -21,6 +21,8 @@ struct FeatureOptions {
   int max_features = 1 << 20;  // most frequent first
   int ngram = 5;  // characters of a character n-gram, the word's ends counted; 0 for none
   bool pairs = true;
+  float pair_weight = 1;
+  float ngram_weight = 1;
 };
 
 // One feature of a text before the vocabulary: its hash and value.

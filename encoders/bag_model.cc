@@ -41,7 +41,9 @@ FeatureOptions feature_options(const EncoderOptions& options) {
   return {.min_count = options.min_count,
           .max_features = options.max_features,
           .ngram = options.ngram,
-          .pairs = options.pairs};
+          .pairs = options.pairs,
+          .pair_weight = static_cast<float>(options.pair_weight),
+          .ngram_weight = static_cast<float>(options.ngram_weight)};
 }
 
 std::uint64_t label_fingerprint(const Label& label) {

@@ -39,7 +39,12 @@ struct Reader {
   }
   void operator()(std::string_view key, std::string& out, std::string_view) { out = value(key); }
   void operator()(std::string_view key, bool& out, std::string_view) { out = value(key) == "true"; }
-  void operator()(std::string_view key, int& out, std::string_view) {
+  void operator()(std::string_view key, int& out, std::string_view) { number(key, out); }
+  void operator()(std::string_view key, double& out, std::string_view) { number(key, out); }
+
+ private:
+  template <class T>
+  void number(std::string_view key, T& out) const {
     const std::string& text = value(key);
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
     ensure(error == std::errc() && end == text.data() + text.size(), ErrorKind::kCorrupt,

@@ -18,10 +18,12 @@ namespace dexter {
 
 struct EncoderOptions {
   std::string kind = "bag";
-  int dim = 256;     // a multiple of 16
-  int hidden = 256;  // width of the residual layer of each side; 0 for none
+  int dim = 256;   // a multiple of 16
+  int hidden = 0;  // width of the residual layer of each side; 0 for none
   bool pairs = true;
-  int ngram = 5;      // characters of a character n-gram; 0 for none
+  int ngram = 5;           // characters of a character n-gram; 0 for none
+  double pair_weight = 1;  // norm of a text's pairs; that of its words is 1
+  double ngram_weight = 1.6;
   int min_count = 2;  // texts a feature must occur in to get a row of its own
   int max_features = 1 << 20;
   void validate() const;  // kInvalidInput naming the option, its value and its range
@@ -35,7 +37,7 @@ struct LossOptions {
 
 struct TrainerOptions {
   int epochs = 4;
-  int batch = 1024;
+  int batch = 2048;
   int hard_negatives =
       0;  // per positive: the labels most alike to it, found anew before every epoch but the first
   int negatives = 4096;         // labels sampled per batch beside its positives; 0 for all labels
@@ -62,6 +64,8 @@ void visit(Visitor& v, EncoderOptions& o) {
     "bag: width of the residual layer of each side, a multiple of 16; 0 for none");
   v("pairs", o.pairs, "bag: pairs of neighbouring words are features");
   v("ngram", o.ngram, "bag: characters of a character n-gram; 0 for none");
+  v("pair_weight", o.pair_weight, "bag: weight of a text's pairs beside its words");
+  v("ngram_weight", o.ngram_weight, "bag: weight of a text's character n-grams beside its words");
   v("min_count", o.min_count, "bag: texts a feature must occur in");
   v("max_features", o.max_features,
     "bag: rows of the embedding table at most, the most frequent first");
