@@ -106,7 +106,10 @@ void CatalogState::open(OpenMode mode) {
   }
   const auto seal = read_seal(path);
   check_sealed_state(path, seal);
-  if (mode == OpenMode::kRead) return load(RecordStore::Access::kRead);
+  load(RecordStore::Access::kRead);
+  if (mode == OpenMode::kRead) return;
+  // What cannot be read, or is of a newer format, has been refused before anything of it changed.
+  records.reset();
   former_seal = seal.value_or(Seal{});
   remove_seal(path);
   crash_point("catalog.seal_removed");

@@ -4,8 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <map>
-#include <thread>
 
+#include "storage/codec.h"
+#include "storage/record_store.h"
 #include "tests/storage/store_fixtures.h"
 
 namespace dexter {
@@ -403,6 +404,35 @@ TEST(Catalog, RefusesAManifestThatDoesNotFollowItsOwn) {
   import_tiny_corpus(catalog);
   EXPECT_EQ(error_of([&] { catalog.commit(Manifest{}); })->kind(), ErrorKind::kInternal);
   EXPECT_EQ(catalog.manifest().next_label, 12u);
+}
+
+// As a later dexter may leave it: a larger number in the manifest.
+void make_newer(const std::filesystem::path& store) {
+  std::filesystem::remove(store / "SEAL");
+  RecordStore records(store / "catalog", RecordStore::Access::kWrite);
+  Manifest manifest;
+  manifest.format = kStoreFormat + 1;
+  std::string value;
+  codec::encode_text(value, codec::kManifestKey, to_json(manifest));
+  RecordBatch batch(records);
+  batch.put(Family::kMeta, codec::kManifestKey, value);
+  records.write(batch);
+  ASSERT_TRUE(records.close());
+}
+
+TEST(Catalog, RefusesAStoreOfANewerFormatUntouched) {
+  const TempDir folder;
+  Catalog::open(folder / "s", OpenMode::kCreate);
+  make_newer(folder / "s");
+  const auto before = names_in(folder / "s/catalog");
+  for (const OpenMode mode : {OpenMode::kRead, OpenMode::kWrite, OpenMode::kCreate}) {
+    const auto error = error_of([&] { Catalog::open(folder / "s", mode); });
+    ASSERT_TRUE(error);
+    EXPECT_EQ(error->kind(), ErrorKind::kIncompatible);
+    EXPECT_THAT(error->what(), HasSubstr("format is 2, this build reads up to 1"));
+  }
+  EXPECT_EQ(error_of([&] { verify_store(folder / "s"); })->kind(), ErrorKind::kIncompatible);
+  EXPECT_EQ(names_in(folder / "s/catalog"), before);
 }
 
 TEST(Catalog, LeavesAnEmptyLogAndASealWhenItCloses) {

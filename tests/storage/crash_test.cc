@@ -19,6 +19,8 @@
 #include <sstream>
 #include <thread>
 
+#include "storage/codec.h"
+#include "storage/record_store.h"
 #include "tests/storage/store_fixtures.h"
 
 namespace dexter {
@@ -129,6 +131,21 @@ std::set<std::string> files_named_by(const Manifest& manifest) {
   return names;
 }
 
+// Records of a former or an uncommitted corpus.
+std::uint64_t stale_records_in(const fs::path& store) {
+  const auto corpus = Catalog::open(store, OpenMode::kRead).manifest().corpus;
+  const KeyRange current = codec::corpus_range(corpus ? corpus->number : 0);
+  const RecordStore records(store / "catalog", RecordStore::Access::kRead);
+  std::uint64_t stale = 0;
+  for (std::size_t i = 1; i < kFamilies; ++i)
+    records.scan(static_cast<Family>(i), {"", std::string(5, '\xff')},
+                 [&](std::string_view key, std::string_view) {
+                   stale += key < current.begin || key >= current.end;
+                   return true;
+                 });
+  return stale;
+}
+
 // A reader and a writer both find one of the two states.
 void expect_old_or_new(const fs::path& store, const std::string& scenario) {
   const States& states = states_of(scenario);
@@ -145,8 +162,9 @@ void expect_whole(const fs::path& store, const std::string& scenario) {
   ASSERT_THAT(found, AnyOf(Eq(states.before), Eq(states.after)));
   if (found != "no store") {
     for (const Damage& damage : verify_store(store)) ADD_FAILURE() << damage.file << damage.what;
-    const Catalog writer = Catalog::open(store, OpenMode::kWrite);
-    EXPECT_EQ(files_beside_the_catalog(store), files_named_by(writer.manifest()));
+    const Manifest manifest = Catalog::open(store, OpenMode::kWrite).manifest();
+    EXPECT_EQ(files_beside_the_catalog(store), files_named_by(manifest));
+    EXPECT_EQ(stale_records_in(store), 0u);
   }
   EXPECT_EQ(state_or_absence_of(store), found);
   if (found == states.before) {
