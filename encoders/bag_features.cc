@@ -134,12 +134,20 @@ void add_grams(std::string_view word, int n, std::vector<RawFeature>& out) {
   }
 }
 
+bool by_hash(const RawFeature& a, const RawFeature& b) { return a.hash < b.hash; }
+
+// Scales the values in [first, end), whose squares add up to `squares`, to the norm `norm`.
+void scale_values(std::vector<RawFeature>& out, std::size_t first, double squares, float norm) {
+  if (squares <= 0) return;
+  const auto scale = static_cast<float>(norm / std::sqrt(squares));
+  for (std::size_t i = first; i < out.size(); ++i) out[i].value *= scale;
+}
+
 // Merges equal hashes in [first, end) into one of the value sqrt(count), then scales the kind to
-// norm 1.
+// the norm `weight`.
 void finish_kind(std::vector<RawFeature>& out, std::size_t first, float weight) {
   const auto begin = out.begin() + static_cast<std::ptrdiff_t>(first);
-  std::sort(begin, out.end(),
-            [](const RawFeature& a, const RawFeature& b) { return a.hash < b.hash; });
+  std::sort(begin, out.end(), by_hash);
   std::size_t kept = first;
   double squares = 0;
   for (std::size_t i = first; i < out.size();) {
@@ -151,16 +159,14 @@ void finish_kind(std::vector<RawFeature>& out, std::size_t first, float weight) 
     i = j;
   }
   out.resize(kept);
-  if (squares <= 0) return;
-  const auto scale = static_cast<float>(weight / std::sqrt(squares));
-  for (std::size_t i = first; i < out.size(); ++i) out[i].value *= scale;
+  scale_values(out, first, squares, weight);
 }
 
+// Numbers that occur twice are added; reading ends at what is no "number:finite value".
 void extract_sparse(std::string_view text, std::vector<RawFeature>& out) {
   const std::size_t first = out.size();
   const char* at = text.data();
   const char* end = at + text.size();
-  double squares = 0;
   while (at < end) {
     while (at < end && (*at == ' ' || *at == '\t')) ++at;
     std::uint64_t index = 0;
@@ -168,16 +174,24 @@ void extract_sparse(std::string_view text, std::vector<RawFeature>& out) {
     const auto key = std::from_chars(at, end, index);
     if (key.ec != std::errc() || key.ptr >= end || *key.ptr != ':') break;
     const auto parsed = std::from_chars(key.ptr + 1, end, number);
-    if (parsed.ec != std::errc()) break;
+    if (parsed.ec != std::errc() || !std::isfinite(number)) break;
     at = parsed.ptr;
     out.push_back(
         {std::max<std::uint64_t>(1, XXH3_64bits_withSeed(&index, sizeof index, kSparseSeed)),
          number});
-    squares += static_cast<double>(number) * number;
   }
-  if (squares <= 0) return;
-  const auto scale = static_cast<float>(1 / std::sqrt(squares));
-  for (std::size_t i = first; i < out.size(); ++i) out[i].value *= scale;
+  std::stable_sort(out.begin() + static_cast<std::ptrdiff_t>(first), out.end(), by_hash);
+  std::size_t kept = first;
+  double squares = 0;
+  for (std::size_t i = first; i < out.size(); ++kept) {
+    double sum = 0;
+    out[kept].hash = out[i].hash;
+    for (; i < out.size() && out[i].hash == out[kept].hash; ++i) sum += out[i].value;
+    out[kept].value = static_cast<float>(sum);
+    squares += sum * sum;
+  }
+  out.resize(kept);
+  scale_values(out, first, squares, 1);
 }
 
 }  // namespace

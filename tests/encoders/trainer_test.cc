@@ -301,6 +301,10 @@ TEST(TrainerOptions, NameTheKeyItsValueAndItsRange) {
   refused(
       Encoder(), [](auto& o) { o.ngram = -1; }, "encoder.ngram is -1", "0 to 16");
   refused(
+      Encoder(), [](auto& o) { o.pair_weight = -1; }, "encoder.pair_weight is -1", "0 to 100");
+  refused(
+      Encoder(), [](auto& o) { o.ngram_weight = 101; }, "encoder.ngram_weight is 101", "0 to 100");
+  refused(
       Encoder(), [](auto& o) { o.min_count = 0; }, "encoder.min_count is 0", "1 to");
   refused(
       Encoder(), [](auto& o) { o.max_features = 0; }, "encoder.max_features is 0", "1 to");
