@@ -1,0 +1,85 @@
+// Products and storage of the two precisions, by hand.
+#include "encoders/matrix_product.h"
+
+#include <gtest/gtest.h>
+
+namespace dexter {
+namespace {
+
+// Small whole numbers are exact in both precisions.
+const std::vector<float> kA{1, 2, 3, 4, 5, 6};  // [2 x 3]
+const std::vector<float> kATransposed{1, 4, 2, 5, 3, 6};
+const std::vector<float> kB{1, 0, -1, 2, 3, 1};  // [3 x 2]
+const std::vector<float> kBTransposed{1, -1, 3, 0, 2, 1};
+const std::vector<float> kProduct{8, 7, 17, 16};  // [2 x 2]
+
+std::vector<float> values(const ProductMatrix& matrix) {
+  std::vector<float> all(matrix.rows() * matrix.columns());
+  for (std::size_t i = 0; i < matrix.rows(); ++i)
+    matrix.load_row(i, all.data() + i * matrix.columns());
+  return all;
+}
+
+class Product : public ::testing::TestWithParam<Precision> {
+ protected:
+  ProductMatrix matrix(const std::vector<float>& all, std::size_t rows, float scale = 1) const {
+    ProductMatrix result(GetParam());
+    result.store(all.data(), rows, all.size() / rows, scale);
+    return result;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Precisions, Product,
+                         ::testing::Values(Precision::kFloat32, Precision::kBfloat16),
+                         [](const auto& param) { return std::string(name_of(param.param)); });
+
+TEST_P(Product, IsTheSameForEveryTranspose) {
+  const ProductMatrix a = matrix(kA, 2), at = matrix(kATransposed, 3);
+  const ProductMatrix b = matrix(kB, 3), bt = matrix(kBTransposed, 2);
+  ProductMatrix c(GetParam());
+  multiply(a, Transpose::kNo, b, Transpose::kNo, c);
+  EXPECT_EQ(c.rows(), 2u);
+  EXPECT_EQ(c.columns(), 2u);
+  EXPECT_EQ(values(c), kProduct);
+  multiply(at, Transpose::kYes, b, Transpose::kNo, c);
+  EXPECT_EQ(values(c), kProduct);
+  multiply(a, Transpose::kNo, bt, Transpose::kYes, c);
+  EXPECT_EQ(values(c), kProduct);
+  multiply(at, Transpose::kYes, bt, Transpose::kYes, c);
+  EXPECT_EQ(values(c), kProduct);
+}
+
+TEST_P(Product, ResizesItsResultToLargerAndSmaller) {
+  ProductMatrix c(GetParam());
+  const ProductMatrix ones = matrix(std::vector<float>(40 * 30, 1), 40);
+  multiply(ones, Transpose::kNo, ones, Transpose::kYes, c);
+  EXPECT_EQ(values(c), std::vector<float>(40 * 40, 30));
+  multiply(matrix(kA, 2), Transpose::kNo, matrix(kB, 3), Transpose::kNo, c);
+  EXPECT_EQ(values(c), kProduct);
+  multiply(ones, Transpose::kYes, ones, Transpose::kNo, c);
+  EXPECT_EQ(values(c), std::vector<float>(30 * 30, 40));
+}
+
+TEST_P(Product, StoresRowsScaled) {
+  ProductMatrix stored = matrix(kA, 2, 4);
+  EXPECT_EQ(values(stored), (std::vector<float>{4, 8, 12, 16, 20, 24}));
+  const float row[] = {7, 8, 9};
+  stored.store_row(1, row, 0.5F);
+  EXPECT_EQ(values(stored), (std::vector<float>{4, 8, 12, 3.5F, 4, 4.5F}));
+  EXPECT_EQ(stored.precision(), GetParam());
+}
+
+TEST(Precision, FloatKeepsWhatBfloat16Rounds) {
+  const float value[] = {1.0009765625F};  // 1 + 2^-10
+  for (const auto& [precision, expected] :
+       {std::pair{Precision::kFloat32, value[0]}, {Precision::kBfloat16, 1.0F}}) {
+    ProductMatrix matrix(precision);
+    matrix.store(value, 1, 1);
+    EXPECT_EQ(values(matrix), std::vector<float>{expected});
+  }
+  EXPECT_EQ(name_of(Precision::kFloat32), "float32");
+  EXPECT_EQ(name_of(Precision::kBfloat16), "bfloat16");
+}
+
+}  // namespace
+}  // namespace dexter
