@@ -226,11 +226,11 @@ void extract_features(std::string_view text, TextKind kind, const FeatureOptions
   } else {
     finish_kind(out, first, 1);
   }
-  if (options.ngram > 0) {
-    first = out.size();
-    for (std::size_t i = 0; i < words.spans.size(); ++i) add_grams(words[i], options.ngram, out);
-    finish_kind(out, first, options.ngram_weight);
-  }
+  first = out.size();
+  for (const int length : {options.ngram, options.short_ngram})
+    for (std::size_t i = 0; length > 0 && i < words.spans.size(); ++i)
+      add_grams(words[i], length, out);
+  finish_kind(out, first, options.ngram_weight);
 }
 
 FeatureVocabulary::FeatureVocabulary(std::vector<std::uint64_t> hashes)

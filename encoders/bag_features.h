@@ -19,7 +19,8 @@ namespace dexter {
 struct FeatureOptions {
   int min_count = 2;           // texts a feature must occur in
   int max_features = 1 << 20;  // most frequent first
-  int ngram = 5;  // characters of a character n-gram, the word's ends counted; 0 for none
+  int ngram = 5;        // characters of a character n-gram, the word's ends counted; 0 for none
+  int short_ngram = 0;  // n-grams of this length too; 0 for none
   bool pairs = true;
   float pair_weight = 1;
   float ngram_weight = 1;

@@ -41,6 +41,7 @@ FeatureOptions feature_options(const EncoderOptions& options) {
   return {.min_count = options.min_count,
           .max_features = options.max_features,
           .ngram = options.ngram,
+          .short_ngram = options.short_ngram,
           .pairs = options.pairs,
           .pair_weight = static_cast<float>(options.pair_weight),
           .ngram_weight = static_cast<float>(options.ngram_weight)};

@@ -69,6 +69,7 @@ void EncoderOptions::validate() const {
   in_range("encoder.hidden", hidden, 0, 4096);
   multiple_of_16("encoder.hidden", hidden);
   in_range("encoder.ngram", ngram, 0, 16);
+  in_range("encoder.short_ngram", short_ngram, 0, 16);
   in_range("encoder.pair_weight", pair_weight, 0.0, 100.0);
   in_range("encoder.ngram_weight", ngram_weight, 0.0, 100.0);
   in_range("encoder.min_count", min_count, 1, 1'000'000);

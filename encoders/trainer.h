@@ -18,10 +18,11 @@ namespace dexter {
 
 struct EncoderOptions {
   std::string kind = "bag";
-  int dim = 256;   // a multiple of 16
+  int dim = 512;   // a multiple of 16
   int hidden = 0;  // width of the residual layer of each side; 0 for none
   bool pairs = true;
   int ngram = 5;           // characters of a character n-gram; 0 for none
+  int short_ngram = 3;     // a second, shorter length; 0 for none
   double pair_weight = 1;  // norm of a text's pairs; that of its words is 1
   double ngram_weight = 1.6;
   int min_count = 2;  // texts a feature must occur in to get a row of its own
@@ -44,7 +45,7 @@ struct TrainerOptions {
   double learning_rate = 0.01;  // of the embedding tables
   double network_learning_rate = 0.001;
   double warmup = 0.02;  // share of all steps
-  double feature_dropout = 0;
+  double feature_dropout = 0.2;
   bool label_documents = true;  // each label's text is also a document that carries it
   bool free_vectors = true;
   double validation_fraction = 0.03;
@@ -64,6 +65,8 @@ void visit(Visitor& v, EncoderOptions& o) {
     "bag: width of the residual layer of each side, a multiple of 16; 0 for none");
   v("pairs", o.pairs, "bag: pairs of neighbouring words are features");
   v("ngram", o.ngram, "bag: characters of a character n-gram; 0 for none");
+  v("short_ngram", o.short_ngram,
+    "bag: characters of shorter character n-grams beside them; 0 for none");
   v("pair_weight", o.pair_weight, "bag: weight of a text's pairs beside its words");
   v("ngram_weight", o.ngram_weight, "bag: weight of a text's character n-grams beside its words");
   v("min_count", o.min_count, "bag: texts a feature must occur in");

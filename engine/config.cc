@@ -170,8 +170,12 @@ void set_object(const std::vector<Field>& fields, const json::object& object,
 
 void apply_default(Config& config) { config = Config{}; }
 
-// The values of the fast preset: most of the accuracy in less than half of the training time.
-void apply_fast(Config& config) { config.train.epochs = 1; }
+// The values of the fast preset: a point less of precision in a quarter of the training time.
+void apply_fast(Config& config) {
+  config.encoder.dim = 256;
+  config.train.epochs = 2;
+  config.train.feature_dropout = 0;
+}
 
 }  // namespace
 
@@ -260,7 +264,7 @@ void merge_assignment(Config& config, std::string_view assignment) {
 const std::vector<Preset>& presets() {
   static const std::vector<Preset> kPresets = {
       {"default", "the best accuracy for minutes of training", &apply_default},
-      {"fast", "a little less accuracy in less than half of the time", &apply_fast},
+      {"fast", "a point less of precision in a quarter of the time", &apply_fast},
   };
   return kPresets;
 }
