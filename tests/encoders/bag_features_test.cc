@@ -17,9 +17,12 @@ using Features = std::map<std::uint64_t, float>;
 constexpr FeatureOptions kWords{.min_count = 1, .ngram = 0, .pairs = false};
 constexpr FeatureOptions kPairs{.min_count = 1, .ngram = 0, .pairs = true};
 
+constexpr FeatureOptions kAll{
+    .min_count = 1, .ngram = 5, .pairs = true, .pair_weight = 1, .ngram_weight = 1};
+
 constexpr FeatureOptions grams(int n) { return {.min_count = 1, .ngram = n, .pairs = false}; }
 
-Features features(std::string_view text, const FeatureOptions& options = FeatureOptions(),
+Features features(std::string_view text, const FeatureOptions& options = kAll,
                   TextKind kind = TextKind::kNatural) {
   std::vector<RawFeature> raw;
   extract_features(text, kind, options, raw);
@@ -29,9 +32,7 @@ Features features(std::string_view text, const FeatureOptions& options = Feature
   return all;
 }
 
-Features sparse(std::string_view text) {
-  return features(text, FeatureOptions(), TextKind::kSparse);
-}
+Features sparse(std::string_view text) { return features(text, kAll, TextKind::kSparse); }
 
 std::uint64_t word(std::string_view text) { return features(text, kWords).begin()->first; }
 

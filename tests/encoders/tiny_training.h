@@ -44,15 +44,31 @@ inline TrainingSet sparse_set() {
   return set;
 }
 
+// Every option that matters is given, so that no test depends on a default.
 struct TinyTraining {
-  EncoderOptions encoder{.kind = "bag", .dim = 16, .hidden = 16, .ngram = 4, .min_count = 1};
-  LossOptions loss;
+  EncoderOptions encoder{.kind = "bag",
+                         .dim = 16,
+                         .hidden = 16,
+                         .pairs = true,
+                         .ngram = 4,
+                         .pair_weight = 1,
+                         .ngram_weight = 1,
+                         .min_count = 1};
+  LossOptions loss{.name = "decoupled_softmax", .temperature = 0.05};
   TrainerOptions options{.epochs = 8,
                          .batch = 8,
+                         .hard_negatives = 0,
                          .negatives = 0,
                          .learning_rate = 0.05,
+                         .network_learning_rate = 0.001,
+                         .warmup = 0.02,
+                         .feature_dropout = 0,
+                         .label_documents = true,
+                         .free_vectors = true,
                          .validation_fraction = 0,
-                         .checkpoint_seconds = 0};
+                         .patience = 2,
+                         .checkpoint_seconds = 0,
+                         .seed = 1};
   TrainingSet set = tiny_set();
   NeighbourSearch neighbours;
   std::filesystem::path checkpoint;

@@ -3,10 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <optional>
 #include <stop_token>
+#include <utility>
 
 #include "tests/encoders/tiny_training.h"
 #include "tests/support/expect_error.h"
@@ -210,29 +212,34 @@ TEST(Trainer, ResumingNamesAMissingOrDamagedCheckpoint) {
   expect_error(ErrorKind::kCorrupt, resume, "checkpoint");
 }
 
-// Validation by the training texts with wrong labels: the better the encoder learns, the worse.
+// Validated by the training texts with all labels but their own, the encoder gets worse with every
+// epoch that it learns.
 TEST(Trainer, StopsEarlyAndKeepsTheBestEpochsEncoder) {
   TinyTraining training;
   training.options.epochs = 40;
-  training.options.patience = 3;
+  training.options.patience = 6;
   training.options.warmup = 1;  // the first epoch hardly moves the random start
   training.set = testing::sparse_set();
   training.set.validation = training.set.train;
-  for (Example& example : training.set.validation)
-    example.labels = {LabelId{(value(example.labels.front()) + 5) % tiny::kLabels}};
+  for (Example& example : training.set.validation) {
+    const std::vector<LabelId> own = std::exchange(example.labels, {});
+    for (const Label& label : training.set.labels)
+      if (std::find(own.begin(), own.end(), label.id) == own.end())
+        example.labels.push_back(label.id);
+  }
   const TempDir folder;
   training.checkpoint = folder / "checkpoint";
   const TrainReport report = training.run(folder.path());
   ASSERT_TRUE(report.stopped_early);
-  ASSERT_EQ(report.history.size(), static_cast<std::size_t>(report.best_epoch) + 3);
+  ASSERT_EQ(report.history.size(), static_cast<std::size_t>(report.best_epoch) + 6);
   const EpochRecord& best = report.history[static_cast<std::size_t>(report.best_epoch) - 1];
   for (const EpochRecord& record : report.history)
     EXPECT_LE(record.validation_p1, best.validation_p1);
-  ASSERT_LT(report.history.back().validation_p1, best.validation_p1);
+  ASSERT_LT(report.history.back().validation_p1, best.validation_p1 - 30);
 
   const auto encoder = load_encoder(folder.path(), report.encoder.file);
-  EXPECT_EQ(precision_at_1(*encoder, training.set.labels, training.set.validation),
-            best.validation_p1);
+  EXPECT_NEAR(precision_at_1(*encoder, training.set.labels, training.set.validation),
+              best.validation_p1, 4);  // half precision may turn one document
   EXPECT_FALSE(std::filesystem::exists(folder / "checkpoint.best"));
 }
 
@@ -259,6 +266,20 @@ TEST(Trainer, LeavesOutDocumentsWithoutLabels) {
   expect_error(
       ErrorKind::kInvalidInput, [&] { training.run(folder.path()); }, "32",
       "import documents with labels");
+}
+
+TEST(Trainer, TakesOneDocumentOfOneLabel) {
+  TinyTraining training;
+  training.set.labels.resize(1);
+  training.set.train.resize(1);
+  training.set.validation = training.set.train;
+  training.options.hard_negatives = 3;
+  training.neighbours = testing::brute_force_neighbours;
+  const TempDir folder;
+  const TrainReport report = training.run(folder.path());
+  EXPECT_EQ(report.history.front().loss, 0);  // there is nothing to be told from
+  EXPECT_EQ(report.history.front().validation_p1, 100);
+  EXPECT_EQ(report.history.front().validation_p5, 20);
 }
 
 TEST(Trainer, ALearningRateThatExplodesIsExplainedOrStaysFinite) {
