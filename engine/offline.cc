@@ -223,6 +223,8 @@ TrainReport train(Catalog& catalog, const Config& config, bool resume,
   const TrainingSet set = load_training_set(catalog, config.train.validation_fraction, progress);
   const fs::path checkpoint = catalog.path() / "train" / "checkpoint";
   entries_of(checkpoint.parent_path());
+  // A run stopped before its first checkpoint resumes at the beginning, to the same result.
+  resume = resume && fs::exists(checkpoint);
   const std::string file =
       fmt::format("encoders/{:06}.enc", next_file_number(catalog.path() / "encoders"));
   const auto observe = [&](const EpochRecord& epoch) {

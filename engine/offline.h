@@ -20,7 +20,8 @@ namespace dexter {
 bool in_validation_part(std::string_view document_key, double fraction);
 
 // Trains on the store's corpus and commits `Manifest::trained`, the configuration and the note
-// "history".
+// "history". `resume` goes on from the checkpoint of a run that was stopped, or begins where there
+// is none; TrainReport::resumed tells.
 TrainReport train(Catalog& catalog, const Config& config, bool resume,
                   const std::function<void(const EpochRecord&)>& on_epoch,
                   const Progress& progress);

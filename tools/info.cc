@@ -67,8 +67,11 @@ void add_corpus(Table& table, const Catalog& catalog) {
                                    thousands(corpus->train_documents),
                                    thousands(corpus->test_documents), corpus->format)});
   if (corpus->sparse_features > 0) table.row({"features", thousands(corpus->sparse_features)});
-  table.row({"labels", fmt::format("{}, {} came with the corpus", thousands(catalog.label_count()),
-                                   thousands(corpus->labels))});
+  const std::uint64_t labels = catalog.label_count();
+  table.row({"labels", labels == corpus->labels
+                           ? thousands(labels)
+                           : fmt::format("{}, {} came with the corpus", thousands(labels),
+                                         thousands(corpus->labels))});
 }
 
 std::string text_of(const EncoderInfo& encoder) {
@@ -83,7 +86,8 @@ void add_model(Table& table, const Catalog& catalog) {
   if (!history.history.empty()) {
     const EpochRecord& best = history.history.at(static_cast<std::size_t>(
         std::clamp(history.best_epoch, 1, static_cast<int>(history.history.size())) - 1));
-    std::string text = fmt::format("{} epochs in {}, epoch {} kept", history.history.size(),
+    std::string text = fmt::format("{} epoch{} in {}, number {} kept", history.history.size(),
+                                   history.history.size() == 1 ? "" : "s",
                                    duration_of(history.seconds), best.epoch);
     if (best.validation_p1 > 0)
       text += fmt::format(": validation P@1 {:.2f}, P@5 {:.2f}", best.validation_p1,

@@ -33,6 +33,12 @@ void set_up_log() {
   spdlog::set_level(level == nullptr ? spdlog::level::warn : spdlog::level::from_str(level));
 }
 
+std::string resuming(const Verb& verb, const std::string& command) {
+  if (!verb.resumes) return "";
+  const bool said = command.find(" --resume") != std::string::npos;
+  return fmt::format(": {}{}", command, said ? "" : " --resume");
+}
+
 std::string one_line(std::string text) {
   std::replace(text.begin(), text.end(), '\n', ' ');
   return text;
@@ -70,7 +76,18 @@ ExitCode run(std::vector<std::string> words, Terminal& terminal, Interrupt& inte
   return code;
 }
 
+// What was printed before the failure stays true: `dexter verify` lists the damage and then fails.
+void flush_what_stands(Terminal& terminal) {
+  try {
+    terminal.flush();
+  } catch (const OutputClosed&) {  // nobody reads it; the failure is told all the same
+  } catch (const Error& error) {
+    terminal.warn(one_line(error.what()));
+  }
+}
+
 int report(Terminal& terminal, const Verb* verb, ExitCode code, const std::string& message) {
+  flush_what_stands(terminal);
   const std::string name = verb == nullptr ? "" : fmt::format(" {}", verb->name);
   terminal.fail(fmt::format("dexter{}: {}", name, one_line(message)));
   return static_cast<int>(code);
@@ -90,7 +107,7 @@ int guarded_run(std::vector<std::string> words) {
   } catch (const Error& error) {
     std::string message = error.what();
     if (error.kind() == ErrorKind::kInterrupted && verb != nullptr)
-      message += fmt::format("; {}", verb->interrupted);
+      message += fmt::format("; {}{}", verb->interrupted, resuming(*verb, command));
     return report(terminal, verb, exit_code_of(error.kind()), message);
   } catch (const std::filesystem::filesystem_error& error) {
     return report(terminal, verb, ExitCode::kIo, error.what());

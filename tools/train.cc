@@ -87,6 +87,8 @@ ExitCode run_train(Context& context, const ConfigArguments& arguments, bool resu
   };
   const TrainReport report = train(catalog, config, resume, on_epoch, context.stoppable_progress());
   context.terminal.finish_stage();
+  if (resume && !report.resumed)
+    context.terminal.remark("there was no checkpoint to resume from: trained from the beginning");
   context.json ? print_json(context, report) : print_summary(context, report);
   return ExitCode::kOk;
 }
@@ -131,7 +133,8 @@ constinit const Verb kTrainVerb = {
         "dexter train --store my-store\n"
         "dexter train --store my-store --preset fast --seed 7",
     .next = "dexter index --store my-store",
-    .interrupted = "finished epochs are kept; go on with the same command and --resume",
+    .interrupted = "finished epochs are kept, go on with",
+    .resumes = true,
     .add = &add};
 
 }  // namespace dexter

@@ -80,6 +80,7 @@ struct Verb {
   std::string_view interrupted;  // what stands after Ctrl-C, and how to go on
   bool needs_store = true;
   bool has_json = true;
+  bool resumes = false;  // --resume goes on after Ctrl-C; the command is printed
   Runner (*add)(CLI::App& app, Context& context);  // describes the options, binds them
 };
 

@@ -40,8 +40,7 @@ ExitCode run_verify(Context& context) {
     progress.update(
         {.stage = "verifying", .done = ++files, .total = 0, .unit = "files", .note = file});
   });
-  progress.update({.stage = "verifying", .done = files, .total = 0, .unit = "files", .note = ""});
-  context.terminal.finish_stage();
+  context.terminal.drop_stage();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   context.json ? print_json(context, damages, files)
                : print_people(context, damages, files, took.count());

@@ -166,13 +166,23 @@ TEST(Interruption, StopsTrainingAndResumeGoesOnToTheSameEncoder) {
   const Outcome stopped = process.finish();
   ASSERT_EQ(stopped.code, 130) << stopped.err << stopped.out;
   EXPECT_THAT(stopped.err, HasSubstr("stopping at the next safe point"));
-  EXPECT_THAT(stopped.err, HasSubstr("--resume"));
+  EXPECT_THAT(stopped.err, HasSubstr("go on with: dexter train --store " + tiny.store));
+  EXPECT_THAT(stopped.err, HasSubstr(" --resume\n"));
   EXPECT_EQ(run({"verify", "--store", tiny.store}).code, 0);
 
   const Outcome resumed =
       run_ok(with({"train", "--store", tiny.store, "--json", "--resume"}, settings));
   EXPECT_EQ(boost::json::parse(resumed.out).at("resumed"), true);
   EXPECT_EQ(fingerprint(resumed), expected);
+}
+
+TEST(Interruption, ResumeBeginsWhereNoEpochWasFinished) {
+  const TinyRun tiny;
+  tiny.import();
+  const Outcome outcome =
+      run_ok(with({"train", "--store", tiny.store, "--resume"}, tiny_settings("2")));
+  EXPECT_THAT(outcome.out, HasSubstr("2/2"));
+  EXPECT_THAT(outcome.err, HasSubstr("no checkpoint to resume from"));
 }
 
 TEST(Interruption, EndsAQueryThatWaitsForInputAtOnce) {
