@@ -70,15 +70,21 @@ std::string required(const RecordStore& records, std::string_view key) {
   return *std::move(value);
 }
 
-// Where a seal contradicts the files, either they are damaged or a writer has just removed the
-// seal.
-void check_sealed_state(const fs::path& store, const std::optional<Seal>& seal) {
-  if (!seal) return;
-  try {
-    check_seal(store, *seal);
-  } catch (const Error&) {
-    if (fs::exists(store / "SEAL")) throw;
+// Where a seal contradicts the files, they are damaged, or a writer has meanwhile removed or
+// renewed it.
+std::optional<Seal> checked_seal(const fs::path& store) {
+  auto seal = read_seal(store);
+  while (seal) {
+    try {
+      check_seal(store, *seal);
+      break;
+    } catch (const Error&) {
+      auto renewed = read_seal(store);
+      if (renewed == seal) throw;
+      seal = std::move(renewed);
+    }
   }
+  return seal;
 }
 
 }  // namespace
@@ -104,8 +110,7 @@ void CatalogState::open(OpenMode mode) {
     lock = std::make_unique<FileLock>(path / "LOCK");
     if (!fs::exists(catalog_folder(path))) create_store(path);
   }
-  const auto seal = read_seal(path);
-  check_sealed_state(path, seal);
+  const auto seal = checked_seal(path);
   load(RecordStore::Access::kRead);
   if (mode == OpenMode::kRead) return;
   // What cannot be read, or is of a newer format, has been refused before anything of it changed.

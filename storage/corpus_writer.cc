@@ -99,7 +99,7 @@ struct CorpusWriter::Impl {
       store.remove_unnamed_files(/*temporaries=*/false);
       std::error_code failed;
       if (committed) std::filesystem::remove_all(store.path / "train", failed);
-    } catch (const Error&) {
+    } catch (const std::exception&) {
       return;
     }
   }

@@ -102,7 +102,8 @@ rocksdb::ColumnFamilyOptions family_options(Family family) {
   return options;
 }
 
-std::string checksum_of_table(const std::filesystem::path& path) {
+// Nothing where a writer has removed the file, which an open store still reads.
+std::optional<std::string> find_checksum_of_table(const std::filesystem::path& path) try {
   const auto generator =
       rocksdb::GetFileChecksumGenCrc32cFactory()->CreateFileChecksumGenerator({path.string(), ""});
   File file = File::open_for_reading(path);
@@ -111,6 +112,9 @@ std::string checksum_of_table(const std::filesystem::path& path) {
     generator->Update(reinterpret_cast<const char*>(piece.data()), got);
   generator->Finalize();
   return generator->GetChecksum();
+} catch (const Error& error) {
+  if (error.kind() == ErrorKind::kNotFound) return std::nullopt;
+  throw;
 }
 
 }  // namespace
@@ -146,26 +150,15 @@ struct RecordStore::Impl {
     return status;
   }
 
-  // Changes with every set of files that a writer makes current, before it removes older ones.
-  std::string signature() const {
-    try {
-      std::string current = read_file(folder / "CURRENT");
-      const auto manifest = folder / current.substr(0, current.find('\n'));
-      return current + std::to_string(std::filesystem::file_size(manifest));
-    } catch (const std::exception& damaged) {  // RocksDB will name it
-      return damaged.what();
-    }
-  }
-
   // RocksDB reads the list of files first and the log afterwards; where a writer flushes its log in
   // between, that would be neither the old state nor the new one, so the opening is repeated.
   void open_for_reading() {
     constexpr int kAttempts = 8;
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
       if (attempt > 0) std::this_thread::sleep_for(std::chrono::milliseconds(attempt));
-      const std::string before = signature();
+      const std::string before = signature(folder);
       const rocksdb::Status status = open();
-      if (signature() == before) return check(status, doing("opening the catalog in "));
+      if (signature(folder) == before) return check(status, doing("opening the catalog in "));
       if (status.ok()) close();
     }
     throw Error(ErrorKind::kUnavailable,
@@ -295,6 +288,17 @@ void RecordStore::drop(Family family, const KeyRange& range) {
         impl_->doing("giving back space in "));
 }
 
+// RocksDB's list of files grows before a writer removes any that it no longer names.
+std::string RecordStore::signature(const std::filesystem::path& folder) {
+  try {
+    const std::string current = read_file(folder / "CURRENT");
+    const auto list = folder / current.substr(0, current.find('\n'));
+    return current + std::to_string(std::filesystem::file_size(list));
+  } catch (const std::exception& damaged) {  // RocksDB will name it
+    return damaged.what();
+  }
+}
+
 bool RecordStore::close() {
   const bool flushed = impl_->access == Access::kRead || impl_->flush().ok();
   return impl_->close() && flushed;
@@ -308,8 +312,8 @@ void RecordStore::verify(const DamageVisitor& damaged,
   for (const auto& table : tables) {
     const std::string name = std::filesystem::path(table.name).filename().string();
     if (visit) visit(name);
-    const std::string found = checksum_of_table(impl_->folder / name);
-    if (found == table.file_checksum) continue;
+    const auto found = find_checksum_of_table(impl_->folder / name);
+    if (!found || *found == table.file_checksum) continue;
     whole = false;
     damaged(name, "its whole-file checksum is not the one it was written with");
   }

@@ -79,6 +79,8 @@ class RecordStore {
   // acknowledged all the same). Nothing may be called afterwards.
   bool close();
 
+  // Another text whenever a writer has made another set of files current.
+  static std::string signature(const std::filesystem::path& folder);
   // Checks whole-file and block checksums of every live table file; calls `damaged` with the file's
   // name in the folder and what is wrong.
   using DamageVisitor = std::function<void(const std::string& file, const std::string& what)>;

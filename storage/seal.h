@@ -21,6 +21,7 @@ struct SealedFile {
   // Of the file when it was hashed: an immutable file with the same ones is not hashed again.
   std::int64_t modified_ns = 0;
   std::uint64_t inode = 0;
+  bool operator==(const SealedFile&) const = default;
 };
 using Seal = std::vector<SealedFile>;
 

@@ -64,8 +64,15 @@ class Verifier {
     attempt("SEAL", [&] {
       const auto seal = read_seal(store_);
       if (!seal) return;
+      std::vector<Damage> found;
       verify_seal(
-          store_, *seal, [&](const auto& file, const auto& what) { add(file, what); }, visit_);
+          store_, *seal,
+          [&](const auto& file, const auto& what) {
+            found.push_back({file, what});
+          },
+          visit_);
+      if (read_seal(store_) != seal) return;  // a writer has begun to change the files
+      for (const Damage& damage : found) add(damage.file, damage.what);
     });
   }
 
@@ -193,6 +200,13 @@ class Verifier {
   codec::Counts counts_;
 };
 
+// Another text whenever a writer has begun, changed or ended something.
+std::string state_of(const fs::path& store) {
+  std::error_code absent;
+  const bool sealed = fs::exists(store / "SEAL", absent);
+  return RecordStore::signature(store / "catalog") + (sealed ? " sealed" : "");
+}
+
 }  // namespace
 
 std::vector<Damage> verify_store(const std::filesystem::path& store,
@@ -201,7 +215,13 @@ std::vector<Damage> verify_store(const std::filesystem::path& store,
          fmt::format(
              "verifying {}: there is no store; name the folder given to `dexter import --store`",
              store.string()));
-  return Verifier(store, visit).run();
+  // What seems damaged while a writer is at work may be what it has just replaced.
+  constexpr int kAttempts = 8;
+  for (int attempt = 1;; ++attempt) {
+    const std::string before = state_of(store);
+    auto damages = Verifier(store, visit).run();
+    if (damages.empty() || attempt == kAttempts || state_of(store) == before) return damages;
+  }
 }
 
 }  // namespace dexter

@@ -77,6 +77,32 @@ TEST(Readers, SeeOneWholeStateWhileAWriterReplacesIt) {
   EXPECT_EQ(versions_in(store), std::set<std::string>{"6"});
 }
 
+TEST(Readers, VerifyAStoreThatIsBeingWritten) {
+  const TempDir folder;
+  const fs::path store = folder / "s";
+  {
+    Catalog catalog = Catalog::open(store, OpenMode::kCreate);
+    import_version(catalog, 0, 500);
+  }
+  std::atomic<bool> done = false;
+  std::jthread verifier([&] {
+    while (!done) {
+      std::vector<Damage> damages;
+      const auto error = error_of([&] { damages = verify_store(store); });
+      if (error) {
+        EXPECT_EQ(error->kind(), ErrorKind::kUnavailable) << error->what();
+      }
+      for (const Damage& damage : damages) ADD_FAILURE() << damage.file << ": " << damage.what;
+    }
+  });
+  for (int version = 1; version <= 4; ++version) {
+    Catalog catalog = Catalog::open(store, OpenMode::kWrite);
+    import_version(catalog, version, 500);
+    commit_generation(catalog, static_cast<std::uint64_t>(version));
+  }
+  done = true;
+}
+
 TEST(Readers, KeepTheStateThatTheyOpened) {
   const TempDir folder;
   Catalog writer = Catalog::open(folder / "s", OpenMode::kCreate);
