@@ -3,6 +3,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <cmath>
 #include <cstring>
 #include <unordered_map>
 #include <utility>
@@ -64,7 +65,7 @@ class BagEncoder final : public Encoder {
   EmbeddingMatrix encode(std::span<const std::string> texts) const override {
     return encode_all(texts.size(), [&](std::size_t i, Scratch& scratch, float* out) {
       encode_text(texts[i], document_layer_, scratch, scratch.hidden_state.data());
-      row_kernels().normalise(scratch.hidden_state.data(), out, dim());
+      finish(scratch, out);
     });
   }
 
@@ -79,7 +80,7 @@ class BagEncoder final : public Encoder {
         row_kernels().from_half(free_.data() + found->second * width, out, width);
         row_kernels().add_scaled(1, out, state, dim());
       }
-      row_kernels().normalise(state, out, dim());
+      finish(scratch, out);
     });
   }
 
@@ -94,7 +95,7 @@ class BagEncoder final : public Encoder {
  private:
   struct Scratch {
     BagBatch bag;
-    std::vector<float> unit, active, hidden_state;
+    std::vector<float> unit, active, hidden_state, norms;
   };
 
   template <class EncodeRow>
@@ -106,11 +107,20 @@ class BagEncoder final : public Encoder {
       Scratch scratch;
       scratch.unit.resize(width);
       scratch.hidden_state.resize(width);
+      scratch.norms.resize(static_cast<std::size_t>(options_.blocks));
       scratch.active.resize(static_cast<std::size_t>(options_.hidden));
 #pragma omp for schedule(dynamic, 16)
       for (std::size_t i = 0; i < rows; ++i) encode_row(i, scratch, out.row(i).data());
     }
     return out;
+  }
+
+  // The state's blocks to unit vectors, and those to one unit row.
+  void finish(Scratch& scratch, float* out) const {
+    normalise_blocks(scratch.hidden_state.data(), out, scratch.norms.data(), dim(),
+                     options_.blocks);
+    row_kernels().scale(1 / std::sqrt(static_cast<float>(options_.blocks)), out,
+                        static_cast<std::size_t>(dim()));
   }
 
   void encode_text(std::string_view text, const ResidualLayer& layer, Scratch& scratch,
@@ -120,7 +130,7 @@ class BagEncoder final : public Encoder {
     append_text(scratch.bag, text, text_kind_, features_, vocabulary_);
     const auto features = scratch.bag.row(0);
     row_kernels().bag_half(features.data(), features.size(), table_.data(), dim(), out);
-    row_kernels().normalise(out, scratch.unit.data(), dim());
+    normalise_blocks(out, scratch.unit.data(), scratch.norms.data(), dim(), options_.blocks);
     layer.apply(scratch.unit.data(), scratch.active.data(), out);
   }
 

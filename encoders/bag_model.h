@@ -23,7 +23,9 @@ std::uint64_t label_fingerprint(const Label& label);
 //   document d:  x = unit( sum_f v_f E_f ),  h = x + relu(x W1) W2,            vector = unit(h)
 //   label l:     the same sum over its text, layers of its own, free vector:   vector = unit(h +
 //   free_l)
-// free_l is zero for a label without training documents.
+// unit() makes each of the vector's blocks a unit vector; a block is trained by a softmax of its
+// own, so that the blocks err independently and the mean of their cosines, the score, is better
+// than one wide cosine. free_l is zero for a label without training documents.
 struct BagModel {
   EncoderOptions options;
   TextKind text_kind = TextKind::kNatural;

@@ -19,38 +19,41 @@ void BagSide::forward(const BagBatch& bags, std::span<const std::uint32_t> texts
   bags_ = &bags;
   texts_.assign(texts.begin(), texts.end());
   for (auto* buffer : {&unit_, &state_, &vectors_}) buffer->resize(rows * width);
-  unit_norm_.resize(rows);
-  norm_.resize(rows);
+  const int blocks = model_.options.blocks;
+  unit_norm_.resize(rows * static_cast<std::size_t>(blocks));
+  norm_.resize(unit_norm_.size());
 #pragma omp parallel for schedule(dynamic, 32)
   for (std::size_t i = 0; i < rows; ++i) {
     const auto features = bags.row(texts[i]);
     float* sum = &state_[i * width];
     kernels.bag(features.data(), features.size(), model_.table.data(), dim, sum);
-    unit_norm_[i] = kernels.normalise(sum, &unit_[i * width], dim);
+    normalise_blocks(sum, &unit_[i * width], &unit_norm_[i * blocks], dim, blocks);
   }
   layer_trainer_.forward(unit_.data(), rows, state_.data());
 #pragma omp parallel for schedule(static)
   for (std::size_t i = 0; i < rows; ++i) {
     float* state = &state_[i * width];
     if (free_vectors) kernels.add_scaled(1, free_vectors + texts[i] * width, state, dim);
-    norm_[i] = kernels.normalise(state, &vectors_[i * width], dim);
+    normalise_blocks(state, &vectors_[i * width], &norm_[i * blocks], dim, blocks);
   }
 }
 
 BagGradient BagSide::backward(const float* gradient, float network_rate, std::int64_t step) {
-  const RowKernels& kernels = row_kernels();
   const int dim = model_.options.dim;
+  const int blocks = model_.options.blocks;
   const auto width = static_cast<std::size_t>(dim);
   const std::size_t rows = texts_.size();
   gradient_.assign(gradient, gradient + rows * width);
 #pragma omp parallel for schedule(static)
   for (std::size_t i = 0; i < rows; ++i)
-    kernels.normalise_backward(&gradient_[i * width], &vectors_[i * width], norm_[i], dim);
+    normalise_blocks_backward(&gradient_[i * width], &vectors_[i * width], &norm_[i * blocks], dim,
+                              blocks);
   free_gradient_ = gradient_;
   layer_trainer_.backward(gradient_.data(), rows, network_rate, step);
 #pragma omp parallel for schedule(static)
   for (std::size_t i = 0; i < rows; ++i)
-    kernels.normalise_backward(&gradient_[i * width], &unit_[i * width], unit_norm_[i], dim);
+    normalise_blocks_backward(&gradient_[i * width], &unit_[i * width], &unit_norm_[i * blocks],
+                              dim, blocks);
   return {bags_, texts_, gradient_.data()};
 }
 

@@ -15,8 +15,8 @@ class BagSide {
  public:
   BagSide(BagModel& model, ResidualLayer& layer, Precision precision);
 
-  // vectors() = unit( h + free ), where row i reads text `texts[i]` of `bags`; `free_vectors`
-  // [labels x dim] is indexed by `texts` too, and may be null.
+  // vectors() = unit( h + free ) in each block, where row i reads text `texts[i]` of `bags`;
+  // `free_vectors` [labels x dim] is indexed by `texts` too, and may be null.
   void forward(const BagBatch& bags, std::span<const std::uint32_t> texts,
                const float* free_vectors);
   const float* vectors() const { return vectors_.data(); }

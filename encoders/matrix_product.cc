@@ -56,10 +56,11 @@ void ProductMatrix::load_row(std::size_t i, float* values) const {
     std::memcpy(values, row, columns_ * sizeof(float));
 }
 
-void ProductMatrix::store(const float* values, std::size_t rows, std::size_t columns, float scale) {
+void ProductMatrix::store(const float* values, std::size_t rows, std::size_t columns,
+                          std::size_t stride, float scale) {
   resize(rows, columns);
 #pragma omp parallel for schedule(static)
-  for (std::size_t i = 0; i < rows; ++i) store_row(i, values + i * columns, scale);
+  for (std::size_t i = 0; i < rows; ++i) store_row(i, values + i * stride, scale);
 }
 
 void multiply(const ProductMatrix& a, Transpose transpose_a, const ProductMatrix& b,

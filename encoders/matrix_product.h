@@ -27,7 +27,12 @@ class ProductMatrix {
   // Row i from or to float32 values [columns]; safe from many threads for different rows.
   void store_row(std::size_t i, const float* values, float scale = 1);
   void load_row(std::size_t i, float* values) const;
-  void store(const float* values, std::size_t rows, std::size_t columns, float scale = 1);
+  // Resizes to [rows x columns] and stores rows that lie `stride` values apart.
+  void store(const float* values, std::size_t rows, std::size_t columns, std::size_t stride,
+             float scale = 1);
+  void store(const float* values, std::size_t rows, std::size_t columns) {
+    store(values, rows, columns, columns);
+  }
 
   void* data() { return storage_.data(); }
   const void* data() const { return storage_.data(); }

@@ -7,10 +7,12 @@
 
 namespace dexter {
 
-ScoreStep::ScoreStep(const LossFunction& loss, double temperature, int dim, Precision precision)
+ScoreStep::ScoreStep(const LossFunction& loss, double temperature, int dim, int blocks,
+                     Precision precision)
     : loss_(loss),
       inverse_temperature_(static_cast<float>(1 / temperature)),
       dim_(static_cast<std::size_t>(dim)),
+      width_(static_cast<std::size_t>(dim / blocks)),
       documents_(precision),
       labels_(precision),
       scores_(precision),
@@ -20,7 +22,14 @@ ScoreStep::ScoreStep(const LossFunction& loss, double temperature, int dim, Prec
 double ScoreStep::run(const ScoreBatch& batch) {
   document_gradient_.resize(batch.n * dim_);
   label_gradient_.assign(batch.m * dim_, 0);
-  labels_.store(batch.labels, batch.m, dim_);
+  double loss = 0;
+  for (std::size_t at = 0; at < dim_; at += width_) loss += run_block(batch, at);
+  return loss * static_cast<double>(width_) / static_cast<double>(dim_);
+}
+
+// The block of columns [at, at + width).
+double ScoreStep::run_block(const ScoreBatch& batch, std::size_t at) {
+  labels_.store(batch.labels + at, batch.m, width_, dim_);
   const std::size_t chunk =
       std::clamp<std::size_t>(kMaximumScores / std::max<std::size_t>(batch.m, 1), 1, batch.n);
   double loss = 0;
@@ -28,15 +37,17 @@ double ScoreStep::run(const ScoreBatch& batch) {
     const std::size_t count = std::min(chunk, batch.n - first);
     // 1/temperature lies in the documents' copy: the scores have it, and so has the labels'
     // gradient.
-    documents_.store(batch.documents + first * dim_, count, dim_, inverse_temperature_);
+    documents_.store(batch.documents + first * dim_ + at, count, width_, dim_,
+                     inverse_temperature_);
     multiply(documents_, Transpose::kNo, labels_, Transpose::kYes, scores_);
-    loss += run_losses(batch, first, count);
-    add_gradients(first, count);
+    loss += run_losses(batch, at, first, count);
+    add_gradients(at, first, count);
   }
   return loss;
 }
 
-double ScoreStep::run_losses(const ScoreBatch& batch, std::size_t first, std::size_t count) {
+double ScoreStep::run_losses(const ScoreBatch& batch, std::size_t at, std::size_t first,
+                             std::size_t count) {
   const RowKernels& kernels = row_kernels();
   const double share = 1 / static_cast<double>(batch.n);
   double loss = 0;
@@ -52,9 +63,9 @@ double ScoreStep::run_losses(const ScoreBatch& batch, std::size_t first, std::si
       // The few positive scores in full precision: their loss is a difference of near-equal
       // numbers.
       for (const std::uint32_t p : own)
-        row[p] =
-            inverse_temperature_ * kernels.dot(batch.documents + (first + i) * dim_,
-                                               batch.labels + p * dim_, static_cast<int>(dim_));
+        row[p] = inverse_temperature_ * kernels.dot(batch.documents + (first + i) * dim_ + at,
+                                                    batch.labels + p * dim_ + at,
+                                                    static_cast<int>(width_));
       loss += share * loss_.backward(std::span<float>(row), own);
       scores_.store_row(i, row.data(), static_cast<float>(share));
     }
@@ -62,22 +73,23 @@ double ScoreStep::run_losses(const ScoreBatch& batch, std::size_t first, std::si
   return loss;
 }
 
-void ScoreStep::add_gradients(std::size_t first, std::size_t count) {
+void ScoreStep::add_gradients(std::size_t at, std::size_t first, std::size_t count) {
   multiply(scores_, Transpose::kNo, labels_, Transpose::kNo, document_product_);
   multiply(scores_, Transpose::kYes, documents_, Transpose::kNo, label_product_);
 #pragma omp parallel
   {
-    std::vector<float> row(dim_);
+    std::vector<float> row(width_);
 #pragma omp for schedule(static) nowait
     for (std::size_t i = 0; i < count; ++i) {
-      float* out = &document_gradient_[(first + i) * dim_];
+      float* out = &document_gradient_[(first + i) * dim_ + at];
       document_product_.load_row(i, out);
-      row_kernels().scale(inverse_temperature_, out, dim_);
+      row_kernels().scale(inverse_temperature_, out, width_);
     }
 #pragma omp for schedule(static)
     for (std::size_t j = 0; j < label_product_.rows(); ++j) {
       label_product_.load_row(j, row.data());
-      row_kernels().add_scaled(1, row.data(), &label_gradient_[j * dim_], static_cast<int>(dim_));
+      row_kernels().add_scaled(1, row.data(), &label_gradient_[j * dim_ + at],
+                               static_cast<int>(width_));
     }
   }
 }

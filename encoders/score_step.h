@@ -9,9 +9,9 @@
 
 namespace dexter {
 
-// What one step scores. `documents` [n x dim] and `labels` [m x dim] are unit vectors;
-// `positives[i]` are the columns of document i's own labels; `offsets` [m], added to the scores of
-// negatives, may be empty.
+// What one step scores. Each block of a row of `documents` [n x dim] and `labels` [m x dim] is a
+// unit vector; `positives[i]` are the columns of document i's own labels; `offsets` [m], added to
+// the scores of negatives, may be empty.
 struct ScoreBatch {
   const float* documents = nullptr;
   std::size_t n = 0;
@@ -28,20 +28,22 @@ class ScoreStep {
  public:
   static constexpr std::size_t kMaximumScores = 16u << 20;
 
-  ScoreStep(const LossFunction& loss, double temperature, int dim, Precision precision);
+  // `blocks` divides `dim`: each block is scored, and has its loss, by itself.
+  ScoreStep(const LossFunction& loss, double temperature, int dim, int blocks, Precision precision);
 
-  // Mean loss over the documents.
+  // Mean loss over the documents and blocks.
   double run(const ScoreBatch& batch);
   const float* document_gradient() const { return document_gradient_.data(); }  // [n x dim]
   const float* label_gradient() const { return label_gradient_.data(); }        // [m x dim]
 
  private:
-  double run_losses(const ScoreBatch& batch, std::size_t first, std::size_t count);
-  void add_gradients(std::size_t first, std::size_t count);
+  double run_block(const ScoreBatch& batch, std::size_t at);
+  double run_losses(const ScoreBatch& batch, std::size_t at, std::size_t first, std::size_t count);
+  void add_gradients(std::size_t at, std::size_t first, std::size_t count);
 
   const LossFunction& loss_;
   float inverse_temperature_;
-  std::size_t dim_;
+  std::size_t dim_, width_;  // of a row, and of a block of it
   ProductMatrix documents_, labels_, scores_, document_product_, label_product_;
   std::vector<float> document_gradient_, label_gradient_;
 };

@@ -65,7 +65,11 @@ void EncoderOptions::validate() const {
       known, ErrorKind::kInvalidInput,
       fmt::format("encoder.kind is \"{}\", which this build does not have; choose \"bag\"", kind));
   in_range("encoder.dim", dim, 16, 4096);
-  multiple_of_16("encoder.dim", dim);
+  in_range("encoder.blocks", blocks, 1, 64);
+  ensure(dim % (16 * blocks) == 0, ErrorKind::kInvalidInput,
+         fmt::format(
+             "encoder.dim is {}, but must be a multiple of 16 in each of the {} encoder.blocks",
+             dim, blocks));
   in_range("encoder.hidden", hidden, 0, 4096);
   multiple_of_16("encoder.hidden", hidden);
   in_range("encoder.ngram", ngram, 0, 16);

@@ -19,6 +19,7 @@ namespace dexter {
 struct EncoderOptions {
   std::string kind = "bag";
   int dim = 512;   // a multiple of 16
+  int blocks = 2;  // parts of a vector, each trained by a softmax of its own
   int hidden = 0;  // width of the residual layer of each side; 0 for none
   bool pairs = true;
   int ngram = 5;           // characters of a character n-gram; 0 for none
@@ -61,6 +62,8 @@ template <class Visitor>
 void visit(Visitor& v, EncoderOptions& o) {
   v("kind", o.kind, "encoder: bag (embedding bag of words, word pairs and character n-grams)");
   v("dim", o.dim, "dimensions of a vector, a multiple of 16");
+  v("blocks", o.blocks,
+    "parts of a vector, each a unit vector with a softmax of its own; the score is their mean");
   v("hidden", o.hidden,
     "bag: width of the residual layer of each side, a multiple of 16; 0 for none");
   v("pairs", o.pairs, "bag: pairs of neighbouring words are features");

@@ -44,6 +44,8 @@ class EveryEncoder : public ::testing::TestWithParam<std::pair<std::string, int>
   static TinyTraining training() {
     TinyTraining training;
     training.encoder.kind = GetParam().first;
+    training.encoder.dim = 32;
+    training.encoder.blocks = GetParam().second == 0 ? 1 : 2;
     training.encoder.hidden = GetParam().second;
     training.options.epochs = 3;
     return training;
@@ -92,7 +94,7 @@ TEST_P(EveryEncoder, IsTheSameWhenOpenedAgain) {
   const auto again = load_encoder(trained_.folder.path(), trained_.file);
   EXPECT_EQ(again->fingerprint(), encoder_.fingerprint());
   EXPECT_EQ(again->kind(), GetParam().first);
-  EXPECT_EQ(again->dim(), 16);
+  EXPECT_EQ(again->dim(), 32);
   EXPECT_EQ(again->parameter_count(), encoder_.parameter_count());
   EXPECT_EQ(values(again->encode(texts_)), values(encoder_.encode(texts_)));
   EXPECT_EQ(values(again->encode_labels(tiny::labels())),
@@ -120,10 +122,10 @@ TEST_P(EveryEncoder, TextWithoutKnownFeaturesGivesAZeroRow) {
   const std::vector<std::string> texts{"", "  \t\n", "?!...", "\xff\xfe", "一二三", texts_[0]};
   const EmbeddingMatrix rows = encoder_.encode(texts);
   for (std::size_t i = 0; i + 1 < texts.size(); ++i)
-    EXPECT_EQ(values(rows.row(i)), std::vector<float>(16, 0)) << i;
-  EXPECT_NE(values(rows.row(texts.size() - 1)), std::vector<float>(16, 0));
+    EXPECT_EQ(values(rows.row(i)), std::vector<float>(32, 0)) << i;
+  EXPECT_NE(values(rows.row(texts.size() - 1)), std::vector<float>(32, 0));
   const Label empty{LabelId{90}, "new", "New", ""};
-  EXPECT_EQ(values(encoder_.encode_labels({&empty, 1})), std::vector<float>(16, 0));
+  EXPECT_EQ(values(encoder_.encode_labels({&empty, 1})), std::vector<float>(32, 0));
 }
 
 TEST_P(EveryEncoder, ALabelIsKnownByItsKeyAndTextAndNotByItsId) {

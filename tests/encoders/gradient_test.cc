@@ -132,8 +132,8 @@ TEST(ResidualLayer, GradientsAreThoseOfCentralDifferences) {
 class WholeStep : public ::testing::TestWithParam<std::tuple<std::string, bool>> {
  protected:
   WholeStep()
-      : model_(BagModel::initial({.dim = kDim, .hidden = kHidden, .ngram = 3, .min_count = 1}, set_,
-                                 4)),
+      : model_(BagModel::initial(
+            {.dim = kDim, .blocks = 1, .hidden = kHidden, .ngram = 3, .min_count = 1}, set_, 4)),
         loss_(make_loss({.name = std::get<0>(GetParam()), .temperature = kTemperature})) {
     model_.document_layer = random_layer(kHidden, 20);
     model_.label_layer = random_layer(kHidden, 30);
@@ -213,7 +213,7 @@ INSTANTIATE_TEST_SUITE_P(Losses, WholeStep,
 TEST_P(WholeStep, GradientsAreThoseOfCentralDifferences) {
   BagSide document_side(model_, model_.document_layer, Precision::kFloat32);
   BagSide label_side(model_, model_.label_layer, Precision::kFloat32);
-  ScoreStep step(*loss_, kTemperature, kDim, Precision::kFloat32);
+  ScoreStep step(*loss_, kTemperature, kDim, 1, Precision::kFloat32);
   document_side.forward(documents_, texts_, nullptr);
   label_side.forward(labels_, columns_, model_.free_vectors.data());
   const double loss = step.run({.documents = document_side.vectors(),
@@ -245,6 +245,55 @@ TEST_P(WholeStep, GradientsAreThoseOfCentralDifferences) {
                   slope(free[columns_[j] * kDim + c], whole), 2e-5);
 }
 
+// Two blocks are two steps on the halves of the vectors: the loss is their mean, the gradients lie
+// side by side.
+TEST(ScoreStep, TreatsEachBlockAsAStepOfItsOwn) {
+  constexpr std::size_t kDocuments = 3, kLabels = 7, kWidth = 16;
+  std::mt19937_64 random(5);
+  std::normal_distribution<float> normal;
+  const auto values = [&](std::size_t rows) {
+    std::vector<float> out(rows * 2 * kWidth);
+    for (float& value : out) value = 0.2f * normal(random);
+    return out;
+  };
+  const auto half = [](const std::vector<float>& both, std::size_t block) {
+    std::vector<float> out;
+    for (std::size_t i = 0; i < both.size(); ++i)
+      if (i / kWidth % 2 == block) out.push_back(both[i]);
+    return out;
+  };
+  const std::vector<float> documents = values(kDocuments), labels = values(kLabels);
+  const std::vector<std::vector<std::uint32_t>> positives{{0, 3}, {6}, {2}};
+  const auto loss = make_loss({});
+  ScoreStep both(*loss, 0.1, 2 * kWidth, 2, Precision::kFloat32);
+  const double mean = both.run({.documents = documents.data(),
+                                .n = kDocuments,
+                                .labels = labels.data(),
+                                .m = kLabels,
+                                .positives = positives,
+                                .offsets = {}});
+  const std::vector<float> document_gradient(both.document_gradient(),
+                                             both.document_gradient() + documents.size());
+  const std::vector<float> label_gradient(both.label_gradient(),
+                                          both.label_gradient() + labels.size());
+  double sum = 0;
+  for (const std::size_t block : {0, 1}) {
+    const std::vector<float> x = half(documents, block), y = half(labels, block);
+    ScoreStep one(*loss, 0.1, kWidth, 1, Precision::kFloat32);
+    sum += one.run({.documents = x.data(),
+                    .n = kDocuments,
+                    .labels = y.data(),
+                    .m = kLabels,
+                    .positives = positives,
+                    .offsets = {}});
+    const std::vector<float> dx = half(document_gradient, block), dy = half(label_gradient, block);
+    for (std::size_t i = 0; i < dx.size(); ++i)
+      EXPECT_NEAR(dx[i], one.document_gradient()[i], 1e-6);
+    for (std::size_t i = 0; i < dy.size(); ++i) EXPECT_NEAR(dy[i], one.label_gradient()[i], 1e-6);
+  }
+  EXPECT_NEAR(mean, sum / 2, 1e-9);
+}
+
 // 300 x 70,000 scores are more than one chunk holds; by hundreds they are not.
 TEST(ScoreStep, GivesTheSameInChunksAsWhole) {
   constexpr std::size_t kDocuments = 300, kLabels = 70'000, kGroup = 100;
@@ -256,7 +305,7 @@ TEST(ScoreStep, GivesTheSameInChunksAsWhole) {
   std::vector<std::vector<std::uint32_t>> positives;
   for (std::uint32_t i = 0; i < kDocuments; ++i) positives.push_back({i, 200 * i + 7});
   ScoreBatch batch{documents.data(), kDocuments, labels.data(), kLabels, positives, {}};
-  ScoreStep whole(*loss, kTemperature, kDim, Precision::kFloat32), part = whole;
+  ScoreStep whole(*loss, kTemperature, kDim, 1, Precision::kFloat32), part = whole;
   const double mean = whole.run(batch);
 
   double parts = 0;
@@ -282,7 +331,7 @@ TEST(ScoreStep, OffsetsShiftNegativesAndNeverPositives) {
   const std::vector<float> document(kDim, 0.25F), labels(3 * kDim, 0.25F);  // every score is 1
   const std::vector<std::vector<std::uint32_t>> positives{{1}};
   const auto run = [&](std::vector<float> offsets) {
-    ScoreStep step(*loss, 1, kDim, Precision::kFloat32);
+    ScoreStep step(*loss, 1, kDim, 1, Precision::kFloat32);
     return step.run({document.data(), 1, labels.data(), 3, positives, offsets});
   };
   const float ln4 = std::log(4.0F);
@@ -301,8 +350,8 @@ TEST(ScoreStep, ReducedPrecisionStaysCloseToFloat32) {
   std::vector<std::vector<std::uint32_t>> positives;
   for (std::uint32_t i = 0; i < kDocuments; ++i) positives.push_back({i});
   const ScoreBatch batch{documents.data(), kDocuments, labels.data(), kLabels, positives, {}};
-  ScoreStep exact(*loss, kTemperature, kDim, Precision::kFloat32);
-  ScoreStep fast(*loss, kTemperature, kDim, Precision::kBfloat16);
+  ScoreStep exact(*loss, kTemperature, kDim, 1, Precision::kFloat32);
+  ScoreStep fast(*loss, kTemperature, kDim, 1, Precision::kBfloat16);
   const double expected = exact.run(batch);
   EXPECT_NEAR(fast.run(batch), expected, 0.01 * expected);
   double error = 0, size = 0;

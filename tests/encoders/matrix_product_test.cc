@@ -24,7 +24,7 @@ class Product : public ::testing::TestWithParam<Precision> {
  protected:
   ProductMatrix matrix(const std::vector<float>& all, std::size_t rows, float scale = 1) const {
     ProductMatrix result(GetParam());
-    result.store(all.data(), rows, all.size() / rows, scale);
+    result.store(all.data(), rows, all.size() / rows, all.size() / rows, scale);
     return result;
   }
 };

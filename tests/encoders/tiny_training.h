@@ -48,9 +48,11 @@ inline TrainingSet sparse_set() {
 struct TinyTraining {
   EncoderOptions encoder{.kind = "bag",
                          .dim = 16,
+                         .blocks = 1,
                          .hidden = 16,
                          .pairs = true,
                          .ngram = 4,
+                         .short_ngram = 0,
                          .pair_weight = 1,
                          .ngram_weight = 1,
                          .min_count = 1};
