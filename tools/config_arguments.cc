@@ -3,6 +3,16 @@
 
 namespace dexter {
 
+namespace {
+
+std::string preset_names() {
+  std::string names = "a named set of values:";
+  for (const Preset& preset : presets()) names += ' ' + std::string(preset.name);
+  return names;
+}
+
+}  // namespace
+
 void ConfigArguments::add_to(CLI::App& app, std::initializer_list<Flag> flags) {
   for (const Flag& flag : flags) flags_.push_back({flag, {}});
   for (Given& given : flags_)
@@ -10,9 +20,7 @@ void ConfigArguments::add_to(CLI::App& app, std::initializer_list<Flag> flags) {
                    given.flag.description + " [" + given.flag.key + "]")
         ->type_name(given.flag.type)
         ->group("Settings");
-  app.add_option("--preset", preset_, "a named set of values: default, fast")
-      ->type_name("NAME")
-      ->group("Settings");
+  app.add_option("--preset", preset_, preset_names())->type_name("NAME")->group("Settings");
   app.add_option("--config", file_, "a JSON file of values, as `dexter config --write` makes one")
       ->type_name("FILE")
       ->group("Settings");

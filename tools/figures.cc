@@ -79,7 +79,7 @@ std::string wrapped(std::string_view text, std::size_t columns, std::size_t inde
     if (!word.empty()) {
       if (!line_start && used + 1 + columns_of(word) > columns) {
         out += '\n' + std::string(indent, ' ');
-        used = indent;
+        used = 0;
         line_start = true;
       }
       if (!line_start) out += ' ';
@@ -89,7 +89,7 @@ std::string wrapped(std::string_view text, std::size_t columns, std::size_t inde
     }
     if (end < text.size() && text[end] == '\n') {
       out += '\n' + std::string(indent, ' ');
-      used = indent;
+      used = 0;
       line_start = true;
     }
     at = end + 1;

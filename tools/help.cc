@@ -42,8 +42,10 @@ std::string options_in(const CLI::App& app, const std::string& group) {
     if (option->get_group() != group) continue;
     std::string description = option->get_description();
     if (option->get_required()) description += " (required)";
-    if (!option->get_default_str().empty())
-      description += fmt::format(" ({})", option->get_default_str());
+    if (!option->get_default_str().empty()) {  // behind the first line, before a list of values
+      const std::string shown = fmt::format(" ({})", option->get_default_str());
+      description.insert(std::min(description.find('\n'), description.size()), shown);
+    }
     rows.emplace_back(spelling(*option), std::move(description));
     width = std::max(width, rows.back().first.size());
   }

@@ -13,10 +13,11 @@
 namespace dexter {
 namespace {
 
-std::string format_names() {
-  std::string names = "auto";
-  for (const CorpusFormat& format : corpus_formats()) names += fmt::format(", {}", format.name);
-  return names;
+std::string formats() {
+  std::string text = "how the files are laid out; auto looks at the file's name and first line";
+  for (const CorpusFormat& format : corpus_formats())
+    text += fmt::format("\n{}: {}", format.name, format.summary);
+  return text;
 }
 
 std::uint64_t pairs_in(const Catalog& catalog) {
@@ -99,8 +100,7 @@ Runner add(CLI::App& app, Context& context) {
                  "lines `test_row label_row`: answers that `dexter eval` passes over")
       ->type_name("FILE")
       ->group(corpus);
-  app.add_option("--format", options->format,
-                 "one of " + format_names() + "; auto looks at the file's name and first line")
+  app.add_option("--format", options->format, formats())
       ->type_name("FORMAT")
       ->default_str("auto")
       ->group(corpus);
@@ -129,12 +129,7 @@ constinit const Verb kImportVerb = {
     .about =
         "Makes the store if there is none. Files stream through bounded memory, so millions "
         "of rows are fine. Any bad row (malformed, unknown label, key given twice, empty or "
-        "not UTF-8) stops the import with the file and line, and leaves the store as it "
-        "was.\n\nA jsonl document is {\"id\": \"d1\", \"text\": \"...\", \"labels\": "
-        "[\"key\", ...]}, a jsonl label {\"id\": \"key\", \"name\": \"...\", \"text\": "
-        "\"...\"}. lf-xmc is trn.json, tst.json and lbl.json of the LF data sets; xmc the "
-        "sparse text files of the Extreme Classification repository; annif a TSV corpus with "
-        "its vocabulary.",
+        "not UTF-8) stops the import with the file and line, and leaves the store as it was.",
     .examples =
         "dexter import --store my-store --train train.jsonl --test test.jsonl --labels "
         "labels.jsonl\n"

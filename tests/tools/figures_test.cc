@@ -54,6 +54,7 @@ TEST(Figures, ClippingCountsCodePointsAndKeepsThemWhole) {
 TEST(Figures, WrappingBreaksAtSpacesAndKeepsLineBreaks) {
   EXPECT_EQ(wrapped("one two three", 7, 0), "one two\nthree");
   EXPECT_EQ(wrapped("one two three", 7, 2), "one two\n  three");
+  EXPECT_EQ(wrapped("one two six ten", 7, 2), "one two\n  six ten");
   EXPECT_EQ(wrapped("a\n\nb", 80, 0), "a\n\nb");
   EXPECT_EQ(wrapped("unbreakable", 4, 0), "unbreakable");
 }
