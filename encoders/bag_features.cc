@@ -82,6 +82,23 @@ std::vector<utf8proc_int32_t> decode(std::string_view text) {
   return code_points;
 }
 
+// Marks on one letter in canonical order, which composition takes for given: those of another class
+// may be typed in any order.
+void order_marks(std::vector<utf8proc_int32_t>& code_points) {
+  const auto mark_class = [](utf8proc_int32_t c) {
+    return utf8proc_get_property(c)->combining_class;
+  };
+  const auto is_mark = [&](utf8proc_int32_t c) { return mark_class(c) != 0; };
+  for (auto begin = code_points.begin(); begin != code_points.end();) {
+    begin = std::find_if(begin, code_points.end(), is_mark);
+    const auto end = std::find_if_not(begin, code_points.end(), is_mark);
+    std::stable_sort(begin, end, [&](utf8proc_int32_t a, utf8proc_int32_t b) {
+      return mark_class(a) < mark_class(b);
+    });
+    begin = end;
+  }
+}
+
 void split_unicode(std::string_view text, Words& words) {
   constexpr auto kFold = static_cast<utf8proc_option_t>(UTF8PROC_COMPAT | UTF8PROC_COMPOSE |
                                                         UTF8PROC_CASEFOLD | UTF8PROC_IGNORE);
@@ -92,6 +109,7 @@ void split_unicode(std::string_view text, Words& words) {
     const utf8proc_ssize_t n = utf8proc_decompose_char(c, buffer, 32, kFold, &last_class);
     if (n > 0 && n <= 32) folded.insert(folded.end(), buffer, buffer + n);
   }
+  order_marks(folded);
   const utf8proc_ssize_t length =
       utf8proc_normalize_utf32(folded.data(), static_cast<utf8proc_ssize_t>(folded.size()), kFold);
   bool inside = false;
@@ -139,8 +157,9 @@ bool by_hash(const RawFeature& a, const RawFeature& b) { return a.hash < b.hash;
 // Scales the values in [first, end), whose squares add up to `squares`, to the norm `norm`.
 void scale_values(std::vector<RawFeature>& out, std::size_t first, double squares, float norm) {
   if (squares <= 0) return;
-  const auto scale = static_cast<float>(norm / std::sqrt(squares));
-  for (std::size_t i = first; i < out.size(); ++i) out[i].value *= scale;
+  const double scale = static_cast<double>(norm) / std::sqrt(squares);
+  for (std::size_t i = first; i < out.size(); ++i)
+    out[i].value = static_cast<float>(static_cast<double>(out[i].value) * scale);
 }
 
 // Merges equal hashes in [first, end) into one of the value sqrt(count), then scales the kind to
@@ -170,15 +189,16 @@ void extract_sparse(std::string_view text, std::vector<RawFeature>& out) {
   while (at < end) {
     while (at < end && (*at == ' ' || *at == '\t')) ++at;
     std::uint64_t index = 0;
-    float number = 0;
+    double number = 0;  // a float's small values are out of range for from_chars<float>
     const auto key = std::from_chars(at, end, index);
     if (key.ec != std::errc() || key.ptr >= end || *key.ptr != ':') break;
     const auto parsed = std::from_chars(key.ptr + 1, end, number);
-    if (parsed.ec != std::errc() || !std::isfinite(number)) break;
+    const auto value = static_cast<float>(number);
+    if (parsed.ec != std::errc() || !std::isfinite(value)) break;
     at = parsed.ptr;
     out.push_back(
         {std::max<std::uint64_t>(1, XXH3_64bits_withSeed(&index, sizeof index, kSparseSeed)),
-         number});
+         value});
   }
   std::stable_sort(out.begin() + static_cast<std::ptrdiff_t>(first), out.end(), by_hash);
   std::size_t kept = first;

@@ -3,9 +3,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <utf8proc.h>
 
 #include <cmath>
+#include <cstdlib>
+#include <iterator>
 #include <map>
+#include <random>
 #include <set>
 
 namespace dexter {
@@ -80,9 +84,37 @@ TEST(BagFeatures, EqualSpellingsGiveEqualFeatures) {
            {"ΟΔΟΣ", "οδοσ"},
            {"ｶﾞ", "ガ"},
            {"co\u00ADoperate", "cooperate"},
+           {"a\u0302\u0323", "\u1EAD"},  // marks typed in either order
+           {"q\u0307\u0323", "q\u0323\u0307"},
            {"two\u00A0words", "two words"}})
     EXPECT_EQ(features(a), features(b)) << a << " | " << b;
   EXPECT_NE(features("cat"), features("cats"));
+}
+
+// utf8proc's own normal form of a whole text is the oracle.
+TEST(BagFeatures, ATextHasTheFeaturesOfItsNormalForm) {
+  constexpr auto kNormalForm = static_cast<utf8proc_option_t>(UTF8PROC_COMPAT | UTF8PROC_COMPOSE |
+                                                              UTF8PROC_CASEFOLD | UTF8PROC_IGNORE);
+  constexpr utf8proc_int32_t kCharacters[] = {
+      'a',    'q',  'E',   ' ',   0x301, 0x302, 0x307, 0x323,  0x328,  0x345,  0x3b1,
+      0x1ea1, 0xe2, 0x5d1, 0x5bc, 0x5b0, 0x915, 0x93c, 0x1100, 0x1161, 0x11a8, 0xfb01};
+  std::mt19937 random(1);
+  for (int i = 0; i < 5000; ++i) {
+    std::string text;
+    for (std::size_t left = 1 + random() % 9; left > 0; --left) {
+      utf8proc_uint8_t bytes[4];
+      const auto size = utf8proc_encode_char(kCharacters[random() % std::size(kCharacters)], bytes);
+      text.append(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size));
+    }
+    utf8proc_uint8_t* mapped = nullptr;
+    const auto size =
+        utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
+                     static_cast<utf8proc_ssize_t>(text.size()), &mapped, kNormalForm);
+    ASSERT_GE(size, 0);
+    const std::string normal(reinterpret_cast<const char*>(mapped), static_cast<std::size_t>(size));
+    std::free(mapped);
+    ASSERT_EQ(features(text), features(normal)) << text;
+  }
 }
 
 // ASCII text takes a shorter way than other text; a word is the same on both.
@@ -206,6 +238,17 @@ TEST(SparseFeatures, AMalformedTailIsLeftOut) {
                            "99999999999999999999:1", "17:nan", "17:inf", "\xff"})
     EXPECT_EQ(sparse(std::string("3:0.5 8:1 ") + tail), clean) << tail;
   EXPECT_TRUE(sparse("words, not numbers").empty());
+}
+
+// An import takes any value that is finite as a float, however small.
+TEST(SparseFeatures, OfAVerySmallValueAreFinite) {
+  EXPECT_EQ(sparse("3:1e-50 8:1"), sparse("3:0 8:1"));
+  for (const char* value : {"1e-30", "1e-38", "1e-42"}) {
+    const Features all = sparse(std::string("3:") + value + " 8:-" + value);
+    ASSERT_EQ(all.size(), 2u) << value;
+    EXPECT_NEAR(all.at(sparse("3:1").begin()->first), std::sqrt(0.5F), 1e-6) << value;
+    EXPECT_NEAR(all.at(sparse("8:1").begin()->first), -std::sqrt(0.5F), 1e-6) << value;
+  }
 }
 
 TEST(SparseFeatures, OfOneNumberTwiceAreAdded) {
