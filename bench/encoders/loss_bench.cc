@@ -15,7 +15,7 @@
 namespace dexter {
 namespace {
 
-constexpr int kDim = 256;
+const int kDim = EncoderOptions().dim, kBlocks = EncoderOptions().blocks;
 constexpr std::size_t kPositives = 3;  // a document of a real corpus carries two or three
 constexpr double kTemperature = 0.05;
 
@@ -64,23 +64,24 @@ void BM_LossOfADocument(benchmark::State& state, const std::string& name) {
 void BM_ScoreStep(benchmark::State& state, const std::string& name) {
   const auto labels = static_cast<std::size_t>(state.range(0));
   const auto documents = static_cast<std::size_t>(state.range(1));
+  const auto dim = static_cast<std::size_t>(kDim);
   const auto loss = make_loss({.name = name, .temperature = kTemperature});
   const float deviation = 1 / std::sqrt(static_cast<float>(kDim));  // vectors of about unit length
-  const std::vector<float> rows = normal_values(documents * kDim, deviation);
-  const std::vector<float> columns = normal_values(labels * kDim, deviation);
+  const std::vector<float> rows = normal_values(documents * dim, deviation);
+  const std::vector<float> columns = normal_values(labels * dim, deviation);
   std::vector<std::vector<std::uint32_t>> positives;
   for (std::size_t i = 0; i < documents; ++i) positives.push_back(spread_columns(labels, i));
   const ScoreBatch batch{rows.data(), documents, columns.data(), labels, positives, {}};
-  ScoreStep step(*loss, kTemperature, kDim, fastest_precision());
+  ScoreStep step(*loss, kTemperature, kDim, kBlocks, fastest_precision());
   for (auto _ : state) benchmark::DoNotOptimize(step.run(batch));
 
   const std::size_t value = fastest_precision() == Precision::kBfloat16 ? 2 : sizeof(float);
   const std::size_t chunk =
       std::clamp<std::size_t>(ScoreStep::kMaximumScores / labels, 1, documents);
-  const std::size_t vectors = labels + chunk;
+  const std::size_t width = dim / static_cast<std::size_t>(kBlocks), vectors = labels + chunk;
   count(state, documents,
-        value * (2 * vectors * kDim + chunk * labels) +  // operands, products, scores
-            sizeof(float) * (labels + documents) * kDim);
+        value * (2 * vectors * width + chunk * labels) +  // operands, products, scores
+            sizeof(float) * (labels + documents) * dim);
   state.SetLabel(std::string(name_of(fastest_precision())));
 }
 
