@@ -20,8 +20,8 @@ std::string percent_of(std::uint64_t part, std::uint64_t whole);  // "62 %"
 // them.
 std::size_t columns_of(std::string_view text);
 std::string clipped(std::string_view text, std::size_t columns);
-// Breaks at spaces so that no line but one of a single long word exceeds `columns`, not counting the
-// `indent` spaces that begin every line but the first. Line breaks in `text` are kept.
+// Breaks at spaces so that no line but one of a single long word exceeds `columns`, not counting
+// the `indent` spaces that begin every line but the first. Line breaks in `text` are kept.
 std::string wrapped(std::string_view text, std::size_t columns, std::size_t indent);
 
 // Aligned columns: `<` left, `>` right, one character a column.

@@ -23,7 +23,10 @@ namespace {
 constexpr std::chrono::milliseconds kRedraw{100};
 constexpr std::chrono::seconds kPlainLine{5};
 constexpr std::size_t kFlushAt = std::size_t{1} << 16;
-constexpr std::size_t kBarColumns = 24;
+// A narrow terminal shows the figures rather than the bar.
+constexpr std::size_t bar_columns(std::size_t columns) {
+  return columns >= 100 ? 24 : columns >= 70 ? 10 : 0;
+}
 
 bool speaks_utf8() {
   std::setlocale(LC_CTYPE, "");
@@ -143,8 +146,9 @@ void Terminal::draw_bar(Clock::time_point now) {
       elapsed > 0 ? static_cast<double>(done_ - std::min(done_, first_done_)) / elapsed : 0;
   std::string line = stage_ + "  ";
   if (total_ > 0) {
-    const std::size_t filled = std::min<std::size_t>(kBarColumns, kBarColumns * done_ / total_);
-    for (std::size_t i = 0; i < kBarColumns; ++i)
+    const std::size_t width = bar_columns(columns());
+    const std::size_t filled = std::min<std::size_t>(width, width * done_ / total_);
+    for (std::size_t i = 0; i < width; ++i)
       line += i < filled ? (unicode_ ? "━" : "#") : (unicode_ ? "╌" : ".");
     line += fmt::format("  {:>5}", percent_of(std::min(done_, total_), total_));
   }

@@ -1,9 +1,12 @@
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 #include <boost/json.hpp>
 
+#include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
-#include <map>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -185,6 +188,30 @@ TEST(Interruption, ResumeBeginsWhereNoEpochWasFinished) {
   EXPECT_THAT(outcome.err, HasSubstr("no checkpoint to resume from"));
 }
 
+// The corpus comes through a pipe, so that the import is still reading when the signal arrives.
+TEST(Interruption, OfAnImportLeavesNoStore) {
+  const TempDir folder;
+  const std::string pipe = (folder / "train.jsonl").string();
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const std::string store = (folder / "store").string();
+  Process process({"import", "--store", store, "--format", "jsonl", "--train", pipe});
+  std::ofstream rows(pipe);  // waits until the import has opened it
+  const auto write_rows = [&rows](int first, int last) {
+    for (int i = first; i < last; ++i)
+      rows << "{\"id\":\"" << i << "\",\"text\":\"one\",\"labels\":[\"l\"]}\n";
+    rows.flush();
+  };
+  write_rows(0, 10);
+  process.send(SIGINT);
+  ASSERT_TRUE(process.wait_for_error("stopping at the next safe point"));
+  write_rows(10, 5000);
+  rows.close();
+  const Outcome outcome = process.finish();
+  EXPECT_EQ(outcome.code, 130) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("the store is as it was before"));
+  EXPECT_FALSE(std::filesystem::exists(store));
+}
+
 TEST(Interruption, EndsAQueryThatWaitsForInputAtOnce) {
   const TinyRun tiny;
   tiny.make_all();
@@ -192,6 +219,7 @@ TEST(Interruption, EndsAQueryThatWaitsForInputAtOnce) {
   process.write_input("piano songs\n");
   ASSERT_TRUE(process.wait_for_output("Music"));
   process.send(SIGTERM);
+  ASSERT_TRUE(process.ends_within(std::chrono::seconds(10)));  // its input is still open
   EXPECT_EQ(process.finish().code, 130);
 }
 
