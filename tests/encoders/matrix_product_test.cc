@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <random>
+
 namespace dexter {
 namespace {
 
@@ -47,6 +50,32 @@ TEST_P(Product, IsTheSameForEveryTranspose) {
   EXPECT_EQ(values(c), kProduct);
   multiply(at, Transpose::kYes, bt, Transpose::kYes, c);
   EXPECT_EQ(values(c), kProduct);
+}
+
+// Sums of at most 60 products of -2..2 stay within 240: bfloat16 holds each whole number to 256.
+TEST_P(Product, OfAnyShapeIsThatOfAPlainLoop) {
+  std::mt19937 random(1);
+  const auto whole_numbers = [&](std::size_t count) {
+    std::vector<float> all(count);
+    for (float& value : all) value = static_cast<float>(random() % 5) - 2;
+    return all;
+  };
+  ProductMatrix c(GetParam());
+  for (const auto& [n, k, m] : std::vector<std::array<std::size_t, 3>>{{1, 1, 1},
+                                                                       {1, 16, 1},
+                                                                       {3, 5, 7},
+                                                                       {7, 1, 3},
+                                                                       {33, 60, 17},
+                                                                       {64, 48, 100},
+                                                                       {2, 31, 129}}) {
+    const std::vector<float> a = whole_numbers(n * k), b = whole_numbers(k * m);
+    std::vector<float> expected(n * m);
+    for (std::size_t i = 0; i < n; ++i)
+      for (std::size_t j = 0; j < m; ++j)
+        for (std::size_t x = 0; x < k; ++x) expected[i * m + j] += a[i * k + x] * b[x * m + j];
+    multiply(matrix(a, n), Transpose::kNo, matrix(b, k), Transpose::kNo, c);
+    EXPECT_EQ(values(c), expected) << n << " x " << k << " x " << m;
+  }
 }
 
 TEST_P(Product, ResizesItsResultToLargerAndSmaller) {

@@ -155,6 +155,15 @@ TEST_P(Kernels, ExpSumOfFarLowerScoresIsNextToNothing) {
   }
 }
 
+// By this a training sees that it has gone astray.
+TEST_P(Kernels, ExpSumOfNotANumberIsNotANumber) {
+  for (std::size_t at = 0; at < 37; at += 4) {
+    std::vector<float> scores(37, 0);
+    scores[at] = std::numeric_limits<float>::quiet_NaN();
+    EXPECT_TRUE(std::isnan(k_.exp_sum(scores.data(), scores.size(), 0))) << at;
+  }
+}
+
 TEST_P(Kernels, Bfloat16RoundsToNearestEven) {
   const std::vector<std::pair<std::uint32_t, std::uint16_t>> cases{
       {0x3f800000, 0x3f80}, {0x3f807fff, 0x3f80}, {0x3f808000, 0x3f80},  // a tie, to even
