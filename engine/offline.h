@@ -21,7 +21,8 @@ bool in_validation_part(std::string_view document_key, double fraction);
 
 // Trains on the store's corpus and commits `Manifest::trained`, the configuration and the note
 // "history". `resume` goes on from the checkpoint of a run that was stopped, or begins where there
-// is none; TrainReport::resumed tells.
+// is none; TrainReport::resumed tells. `on_epoch` may be empty. kNotFound without a corpus; else as
+// train_encoder.
 TrainReport train(Catalog& catalog, const Config& config, bool resume,
                   const std::function<void(const EpochRecord&)>& on_epoch,
                   const Progress& progress);
@@ -29,14 +30,15 @@ TrainReport train(Catalog& catalog, const Config& config, bool resume,
 struct IndexReport {
   GenerationInfo generation;
   IndexDescription index;
-  std::uint64_t unanswerable_labels =
-      0;  // without any feature the encoder knows; left out of the index
+  // Labels without any feature the encoder knows; left out of the index.
+  std::uint64_t unanswerable_labels = 0;
   double encode_seconds = 0;
   double build_seconds = 0;
 };
 
 // Encodes every label with the newest trained encoder, builds the index, and commits a new
-// generation.
+// generation; of `config` the index and runtime options count, the rest stays as it was trained.
+// kNotFound without an encoder trained on the store's present corpus.
 IndexReport build_generation(Catalog& catalog, const Config& config, const Progress& progress);
 
 // Adds or replaces labels by key; answerable at the next open from their text alone, without a

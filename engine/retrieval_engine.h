@@ -15,7 +15,8 @@
 namespace dexter {
 
 // Answers queries from one generation of a store: encode, search, merge the labels added, replaced
-// or removed since the generation was built. Immutable after `open`; safe from many threads.
+// or removed since the generation was built. Immutable after `open`; safe from many threads; a
+// store that another process changes meanwhile is answered from as it was at opening.
 class RetrievalEngine {
  public:
   // Errors: kNotFound where the store has no generation yet (says which command to run);
@@ -26,8 +27,8 @@ class RetrievalEngine {
   RetrievalEngine& operator=(RetrievalEngine&&) noexcept;
 
   // The k best labels of each text, scores are cosines in [-1, 1]. Fewer than k only where the
-  // store has fewer. A text without any known feature gets an empty ranking. kInvalidInput for k
-  // < 1.
+  // store has fewer. A text without any known feature gets an empty ranking. kInvalidInput for
+  // k < 1 and for vectors of another dimension than the encoder's.
   std::vector<LabelRanking> rank(std::span<const std::string> texts, int k,
                                  const SearchOptions& search = {}) const;
   std::vector<LabelRanking> rank(EmbeddingView queries, int k,
