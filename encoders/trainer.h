@@ -38,7 +38,7 @@ struct LossOptions {
 };
 
 struct TrainerOptions {
-  int epochs = 4;
+  int epochs = 3;
   int batch = 2048;
   int hard_negatives =
       0;  // per positive: the labels most alike to it, found anew before every epoch but the first
@@ -46,7 +46,7 @@ struct TrainerOptions {
   double learning_rate = 0.01;  // of the embedding tables
   double network_learning_rate = 0.001;
   double warmup = 0.02;  // share of all steps
-  double feature_dropout = 0.2;
+  double feature_dropout = 0.1;
   bool label_documents = true;  // each label's text is also a document that carries it
   bool free_vectors = true;
   double validation_fraction = 0.03;
