@@ -1,7 +1,7 @@
 // Row kernels for AVX2, and the choice between them and those for AVX-512.
 #include "encoders/row_kernels.h"
 
-#include "encoders/row_kernels_body.h"
+#include "encoders/row_kernels.inc"
 
 namespace dexter {
 

@@ -1,7 +1,7 @@
 // Row kernels for processors with AVX-512 (x86-64-v4); compiled with -march=x86-64-v4.
 #include "encoders/row_kernels.h"
 
-#include "encoders/row_kernels_body.h"
+#include "encoders/row_kernels.inc"
 
 namespace dexter {
 

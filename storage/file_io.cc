@@ -98,7 +98,8 @@ FileLock::FileLock(const std::filesystem::path& path)
 FileLock::~FileLock() { ::close(fd_); }
 
 void sync_folder(const std::filesystem::path& folder) {
-  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const char* name = folder.empty() ? "." : folder.c_str();  // the parent of a bare file name
+  const int fd = ::open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) throw_io("opening", folder, errno);
   const int failed = ::fsync(fd) != 0 ? errno : 0;
   ::close(fd);

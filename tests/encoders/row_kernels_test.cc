@@ -11,7 +11,7 @@
 #include <random>
 #include <vector>
 
-#include "encoders/row_kernels_body.h"  // the AVX2 set, as this file is compiled for AVX2
+#include "encoders/row_kernels.inc"  // the AVX2 set, as this file is compiled for AVX2
 
 namespace dexter {
 namespace {

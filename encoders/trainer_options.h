@@ -1,0 +1,103 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace dexter {
+
+// Options of training, each described once by its `visit`. Defaults are those chosen on the
+// validation part of a corpus of 590,000 titles and 27,754 labels.
+
+struct EncoderOptions {
+  std::string kind = "bag";
+  int dim = 512;   // a multiple of 16
+  int blocks = 2;  // parts of a vector, each trained by a softmax of its own
+  int hidden = 0;  // width of the residual layer of each side; 0 for none
+  bool pairs = true;
+  int ngram = 5;           // characters of a character n-gram; 0 for none
+  int short_ngram = 3;     // a second, shorter length; 0 for none
+  double pair_weight = 1;  // norm of a text's pairs; that of its words is 1
+  double ngram_weight = 1.6;
+  int min_count = 2;  // texts a feature must occur in to get a row of its own
+  int max_features = 1 << 20;
+  void validate() const;  // kInvalidInput naming the option, its value and its range
+};
+
+struct LossOptions {
+  std::string name = "decoupled_softmax";
+  double temperature = 0.05;
+  void validate() const;
+};
+
+struct TrainerOptions {
+  int epochs = 3;
+  int batch = 2048;
+  int hard_negatives =
+      0;  // per positive: the labels most alike to it, found anew before every epoch but the first
+  int negatives = 4096;         // labels sampled per batch beside its positives; 0 for all labels
+  double learning_rate = 0.01;  // of the embedding tables
+  double network_learning_rate = 0.001;
+  double warmup = 0.02;  // share of all steps
+  double feature_dropout = 0.1;
+  bool label_documents = true;  // each label's text is also a document that carries it
+  bool free_vectors = true;
+  double validation_fraction = 0.03;
+  int validation_documents = 20000;  // at most
+  int patience = 2;  // epochs without a better validation P@1 before stopping; 0 never stops
+  double checkpoint_seconds =
+      120;  // least time between two checkpoints; each is taken at an epoch's end
+  std::uint64_t seed = 1;
+  void validate() const;
+};
+
+template <class Visitor>
+void visit(Visitor& v, EncoderOptions& o) {
+  v("kind", o.kind, "encoder: bag (embedding bag of words, word pairs and character n-grams)");
+  v("dim", o.dim, "dimensions of a vector, a multiple of 16");
+  v("blocks", o.blocks,
+    "parts of a vector, each a unit vector with a softmax of its own; the score is their mean");
+  v("hidden", o.hidden,
+    "bag: width of the residual layer of each side, a multiple of 16; 0 for none");
+  v("pairs", o.pairs, "bag: pairs of neighbouring words are features");
+  v("ngram", o.ngram, "bag: characters of a character n-gram; 0 for none");
+  v("short_ngram", o.short_ngram,
+    "bag: characters of shorter character n-grams beside them; 0 for none");
+  v("pair_weight", o.pair_weight, "bag: weight of a text's pairs beside its words");
+  v("ngram_weight", o.ngram_weight, "bag: weight of a text's character n-grams beside its words");
+  v("min_count", o.min_count, "bag: texts a feature must occur in");
+  v("max_features", o.max_features,
+    "bag: rows of the embedding table at most, the most frequent first");
+}
+
+template <class Visitor>
+void visit(Visitor& v, LossOptions& o) {
+  v("name", o.name, "loss: decoupled_softmax or softmax");
+  v("temperature", o.temperature, "divides the cosine of a document and a label");
+}
+
+template <class Visitor>
+void visit(Visitor& v, TrainerOptions& o) {
+  v("epochs", o.epochs, "passes over the training documents");
+  v("batch", o.batch, "documents per step");
+  v("negatives", o.negatives, "labels sampled per step beside the batch's own; 0 for all labels");
+  v("learning_rate", o.learning_rate, "Adam's, of the embedding tables; falls linearly to 0");
+  v("network_learning_rate", o.network_learning_rate, "Adam's, of the residual layers");
+  v("warmup", o.warmup, "share of the steps in which the learning rate rises");
+  v("feature_dropout", o.feature_dropout, "share of a document's features left out at each step");
+  v("label_documents", o.label_documents,
+    "each label's text is also a training document that carries the label");
+  v("hard_negatives", o.hard_negatives,
+    "per positive, labels most alike to it that its step is trained against, mined before every "
+    "epoch but the first");
+  v("free_vectors", o.free_vectors,
+    "a learnt vector per label with training documents beside its text");
+  v("validation_fraction", o.validation_fraction, "share of the training documents held out");
+  v("validation_documents", o.validation_documents,
+    "held-out documents scored after an epoch, at most");
+  v("patience", o.patience,
+    "epochs without a better validation P@1 before stopping; 0 never stops");
+  v("checkpoint_seconds", o.checkpoint_seconds, "least seconds between two checkpoints");
+  v("seed", o.seed, "seed of initial values, order and sampling");
+}
+
+}  // namespace dexter
