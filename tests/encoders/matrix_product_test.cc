@@ -1,6 +1,7 @@
 // Products and storage of the two precisions, by hand.
 #include "encoders/matrix_product.h"
 
+#include <dlfcn.h>
 #include <gtest/gtest.h>
 
 #include <array>
@@ -108,6 +109,17 @@ TEST(Precision, FloatKeepsWhatBfloat16Rounds) {
   }
   EXPECT_EQ(name_of(Precision::kFloat32), "float32");
   EXPECT_EQ(name_of(Precision::kBfloat16), "bfloat16");
+}
+
+// The reference BLAS that LAPACK brings is thirty times slower; it must not stand before
+// LibTorch's.
+TEST(MatrixLibrary, IsLibTorchsOwn) {
+  void* product = dlsym(RTLD_DEFAULT, "sgemm_");
+  ASSERT_NE(product, nullptr);
+  Dl_info found{};
+  ASSERT_NE(dladdr(product, &found), 0);
+  EXPECT_NE(std::string(found.dli_fname).find("libtorch_cpu"), std::string::npos)
+      << found.dli_fname;
 }
 
 }  // namespace

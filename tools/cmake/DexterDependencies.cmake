@@ -46,7 +46,10 @@ target_include_directories(dexter_torch INTERFACE
   ${DEXTER_TORCH_INCLUDE} ${DEXTER_TORCH_INCLUDE}/torch/csrc/api/include)
 target_compile_definitions(dexter_torch INTERFACE _GLIBCXX_USE_CXX11_ABI=1)
 target_link_libraries(dexter_torch INTERFACE ${DEXTER_TORCH_CPU} ${DEXTER_C10})
-target_link_options(dexter_torch INTERFACE LINKER:--allow-shlib-undefined
+# Named among the options, LibTorch comes before every other library: its matrix products (MKL's) must be the ones
+# that FAISS and LibTorch itself find, not those of the system's reference BLAS behind FAISS.
+target_link_options(dexter_torch INTERFACE
+  LINKER:--push-state,--no-as-needed ${DEXTER_TORCH_CPU} LINKER:--pop-state LINKER:--allow-shlib-undefined
   LINKER:-rpath,${dexter_torch_lib} LINKER:-rpath,${dexter_torch_tree}/nvidia/cu13/lib)
 
 # One OpenMP runtime in the process: the wheel carries its own libgomp, and FAISS and our loops use that one.
