@@ -41,7 +41,7 @@ struct TrainerOptions {
   double feature_dropout = 0.1;
   bool label_documents = true;  // each label's text is also a document that carries it
   bool free_vectors = true;
-  double validation_fraction = 0.03;
+  double validation_fraction = 0.01;
   int validation_documents = 20000;  // at most
   int patience = 2;  // epochs without a better validation P@1 before stopping; 0 never stops
   double checkpoint_seconds =
