@@ -25,7 +25,7 @@ struct FieldWriter {
 
 std::string state_text(const TrainingState& state) {
   std::string text =
-      fmt::format("{} {} {} {}\n", state.epoch, state.step, state.best_epoch, state.best_precision);
+      fmt::format("{} {} {} {}\n", state.epoch, state.step, state.best_epoch, state.best_ndcg);
   for (const EpochRecord& r : state.history)
     text +=
         fmt::format("{} {} {} {} {} {} {} {}\n", r.epoch, r.loss, r.validation_p1, r.validation_p5,
@@ -36,7 +36,7 @@ std::string state_text(const TrainingState& state) {
 TrainingState read_state(std::string_view text) {
   std::istringstream in{std::string(text)};
   TrainingState state;
-  in >> state.epoch >> state.step >> state.best_epoch >> state.best_precision;
+  in >> state.epoch >> state.step >> state.best_epoch >> state.best_ndcg;
   ensure(static_cast<bool>(in), ErrorKind::kCorrupt,
          "resuming a training: its checkpoint's state is unreadable; train without --resume");
   EpochRecord r;

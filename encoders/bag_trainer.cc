@@ -141,8 +141,8 @@ const EpochRecord& BagTrainer::run_epoch() {
   const double trained_seconds = seconds_since(start);
   const ValidationScore score = validation_score();
   state_.epoch = epoch;
-  if (score.precision_at_1 > state_.best_precision || validation_positives_.empty()) {
-    state_.best_precision = score.precision_at_1;
+  if (score.ndcg_at_5 > state_.best_ndcg || validation_positives_.empty()) {
+    state_.best_ndcg = score.ndcg_at_5;
     state_.best_epoch = epoch;
   }
   state_.history.push_back(

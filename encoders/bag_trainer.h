@@ -25,7 +25,7 @@ struct TrainingState {
   int epoch = 0;          // finished
   std::int64_t step = 0;  // taken
   int best_epoch = 0;
-  double best_precision = -1;
+  double best_ndcg = -1;
   std::vector<EpochRecord> history;
 };
 

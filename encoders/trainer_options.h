@@ -10,8 +10,8 @@ namespace dexter {
 
 struct EncoderOptions {
   std::string kind = "bag";
-  int dim = 512;   // a multiple of 16
-  int blocks = 2;  // parts of a vector, each trained by a softmax of its own
+  int dim = 768;   // a multiple of 16
+  int blocks = 3;  // parts of a vector, each trained by a softmax of its own
   int hidden = 0;  // width of the residual layer of each side; 0 for none
   bool pairs = true;
   int ngram = 5;           // characters of a character n-gram; 0 for none
@@ -41,9 +41,9 @@ struct TrainerOptions {
   double feature_dropout = 0.1;
   bool label_documents = true;  // each label's text is also a document that carries it
   bool free_vectors = true;
-  double validation_fraction = 0.01;
+  double validation_fraction = 0.02;
   int validation_documents = 20000;  // at most
-  int patience = 2;  // epochs without a better validation P@1 before stopping; 0 never stops
+  int patience = 2;  // epochs without a better validation nDCG@5 before stopping; 0 never stops
   double checkpoint_seconds =
       120;  // least time between two checkpoints; each is taken at an epoch's end
   std::uint64_t seed = 1;
@@ -95,7 +95,7 @@ void visit(Visitor& v, TrainerOptions& o) {
   v("validation_documents", o.validation_documents,
     "held-out documents scored after an epoch, at most");
   v("patience", o.patience,
-    "epochs without a better validation P@1 before stopping; 0 never stops");
+    "epochs without a better validation nDCG@5 before stopping; 0 never stops");
   v("checkpoint_seconds", o.checkpoint_seconds, "least seconds between two checkpoints");
   v("seed", o.seed, "seed of initial values, order and sampling");
 }

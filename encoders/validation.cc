@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <limits>
 
 #include "encoders/matrix_product.h"
@@ -41,11 +42,12 @@ ValidationScore validate(const float* documents, std::size_t n, const float* lab
   columns.store(labels, m, width);
   const std::size_t chunk = std::max<std::size_t>(1, kMaximumScores / std::max<std::size_t>(m, 1));
   std::size_t first_hits = 0, hits = 0;
+  double ndcg = 0;
   for (std::size_t first = 0; first < n; first += chunk) {
     const std::size_t count = std::min(chunk, n - first);
     rows.store(documents + first * width, count, width);
     multiply(rows, Transpose::kNo, columns, Transpose::kYes, scores);
-#pragma omp parallel reduction(+ : first_hits, hits)
+#pragma omp parallel reduction(+ : first_hits, hits, ndcg)
     {
       std::vector<float> row(m);
 #pragma omp for schedule(static)
@@ -53,17 +55,23 @@ ValidationScore validate(const float* documents, std::size_t n, const float* lab
         scores.load_row(i, row.data());
         const auto top = top_columns(row);
         const auto& truth = positives[first + i];
+        double gain = 0, ideal = 0;
         for (std::size_t rank = 0; rank < std::min(kDepth, m); ++rank) {
+          const double weight = 1 / std::log2(static_cast<double>(rank) + 2);
+          if (rank < truth.size()) ideal += weight;
           if (!std::binary_search(truth.begin(), truth.end(), top[rank])) continue;
           ++hits;
+          gain += weight;
           if (rank == 0) ++first_hits;
         }
+        if (ideal > 0) ndcg += gain / ideal;
       }
     }
   }
   const double documents_scored = static_cast<double>(std::max<std::size_t>(n, 1));
   return {100 * static_cast<double>(first_hits) / documents_scored,
-          100 * static_cast<double>(hits) / (kDepth * documents_scored)};
+          100 * static_cast<double>(hits) / (kDepth * documents_scored),
+          100 * ndcg / documents_scored};
 }
 
 }  // namespace dexter

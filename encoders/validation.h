@@ -8,6 +8,7 @@ namespace dexter {
 struct ValidationScore {
   double precision_at_1 = 0;  // percent
   double precision_at_5 = 0;
+  double ndcg_at_5 = 0;
 };
 
 // Exact ranking of documents [n x dim] against labels [m x dim], both unit vectors; `positives[i]`

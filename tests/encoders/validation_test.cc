@@ -27,6 +27,8 @@ TEST(Validation, CountsHitsByHand) {
       validate(documents.data(), 3, labels.data(), 6, kDim, {{0}, {0}, {2, 5}});
   EXPECT_DOUBLE_EQ(score.precision_at_1, 200.0 / 3);
   EXPECT_DOUBLE_EQ(score.precision_at_5, 300.0 / 15);
+  // nDCG: 1, then 1/log2(3) = 0.6309, then 1 / (1 + 1/log2(3)) = 0.6131.
+  EXPECT_NEAR(score.ndcg_at_5, 100 * (1 + 0.63093 + 0.61315) / 3, 1e-3);
 }
 
 TEST(Validation, TiesGoToTheLowerRow) {
