@@ -56,6 +56,7 @@ BagModel BagModel::initial(const EncoderOptions& options, const TrainingSet& set
                            std::uint64_t seed) {
   BagModel model;
   model.options = options;
+  model.options.blocks = options.block_count();
   model.text_kind = set.text_kind;
   VocabularyBuilder builder(feature_options(options));
   for (const Example& example : set.train) builder.add(example.text, set.text_kind);

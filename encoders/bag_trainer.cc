@@ -60,7 +60,8 @@ BagTrainer::BagTrainer(const EncoderOptions& encoder, const LossOptions& loss,
       free_optimizer_(model_.free_vectors, encoder.dim),
       document_side_(model_, model_.document_layer, fastest_precision()),
       label_side_(model_, model_.label_layer, fastest_precision()),
-      score_step_(*loss_, loss.temperature, encoder.dim, encoder.blocks, fastest_precision()) {
+      score_step_(*loss_, loss.temperature, encoder.dim, model_.options.blocks,
+                  fastest_precision()) {
   const FeatureOptions features = feature_options(encoder);
   for (const Example& example : set.train) {
     if (example.labels.empty()) continue;

@@ -3,6 +3,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "encoders/bag_trainer.h"
@@ -58,6 +59,14 @@ class BestEncoder {
 
 }  // namespace
 
+int EncoderOptions::block_count() const {
+  constexpr int kLeastWidth = 256;
+  if (blocks > 0) return blocks;
+  int count = std::max(1, dim / kLeastWidth);
+  while (dim % (16 * count) != 0 && count > 1) --count;
+  return count;
+}
+
 void EncoderOptions::validate() const {
   bool known = false;
   for (const EncoderKind& row : encoder_kinds()) known |= row.name == kind;
@@ -65,8 +74,9 @@ void EncoderOptions::validate() const {
       known, ErrorKind::kInvalidInput,
       fmt::format("encoder.kind is \"{}\", which this build does not have; choose \"bag\"", kind));
   in_range("encoder.dim", dim, 16, 4096);
-  in_range("encoder.blocks", blocks, 1, 64);
-  ensure(dim % (16 * blocks) == 0, ErrorKind::kInvalidInput,
+  multiple_of_16("encoder.dim", dim);
+  in_range("encoder.blocks", blocks, 0, 64);
+  ensure(dim % (16 * block_count()) == 0, ErrorKind::kInvalidInput,
          fmt::format(
              "encoder.dim is {}, but must be a multiple of 16 in each of the {} encoder.blocks",
              dim, blocks));

@@ -11,7 +11,7 @@ namespace dexter {
 struct EncoderOptions {
   std::string kind = "bag";
   int dim = 768;   // a multiple of 16
-  int blocks = 3;  // parts of a vector, each trained by a softmax of its own
+  int blocks = 0;  // parts of a vector, each trained by a softmax of its own; 0: see below
   int hidden = 0;  // width of the residual layer of each side; 0 for none
   bool pairs = true;
   int ngram = 5;           // characters of a character n-gram; 0 for none
@@ -20,6 +20,8 @@ struct EncoderOptions {
   double ngram_weight = 1.6;
   int min_count = 2;  // texts a feature must occur in to get a row of its own
   int max_features = 1 << 20;
+  // `blocks`, or for 0 as many equal blocks of a multiple of 16 dimensions as have at least 256.
+  int block_count() const;
   void validate() const;  // kInvalidInput naming the option, its value and its range
 };
 
@@ -55,7 +57,8 @@ void visit(Visitor& v, EncoderOptions& o) {
   v("kind", o.kind, "encoder: bag (embedding bag of words, word pairs and character n-grams)");
   v("dim", o.dim, "dimensions of a vector, a multiple of 16");
   v("blocks", o.blocks,
-    "parts of a vector, each a unit vector with a softmax of its own; the score is their mean");
+    "parts of a vector (0: one per 256 dimensions), each a unit vector with a softmax of its own; "
+    "the score is their mean");
   v("hidden", o.hidden,
     "bag: width of the residual layer of each side, a multiple of 16; 0 for none");
   v("pairs", o.pairs, "bag: pairs of neighbouring words are features");

@@ -173,7 +173,6 @@ void apply_default(Config& config) { config = Config{}; }
 // The values of the fast preset: a point less of precision in a quarter of the training time.
 void apply_fast(Config& config) {
   config.encoder.dim = 256;
-  config.encoder.blocks = 1;
   config.train.epochs = 2;
   config.train.feature_dropout = 0;
 }

@@ -15,7 +15,7 @@
 namespace dexter {
 namespace {
 
-const int kDim = EncoderOptions().dim, kBlocks = EncoderOptions().blocks;
+const int kDim = EncoderOptions().dim, kBlocks = EncoderOptions().block_count();
 constexpr std::size_t kPositives = 3;  // a document of a real corpus carries two or three
 constexpr double kTemperature = 0.05;
 

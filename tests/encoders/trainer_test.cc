@@ -318,6 +318,9 @@ TEST(TrainerOptions, NameTheKeyItsValueAndItsRange) {
   refused(
       Encoder(), [](auto& o) { o.dim = 100; }, "encoder.dim is 100", "multiple of 16");
   refused(
+      Encoder(), [](auto& o) { o.blocks = 5; }, "encoder.dim is 768",
+      "each of the 5 encoder.blocks");
+  refused(
       Encoder(), [](auto& o) { o.hidden = 8; }, "encoder.hidden is 8", "multiple of 16");
   refused(
       Encoder(), [](auto& o) { o.ngram = -1; }, "encoder.ngram is -1", "0 to 16");
@@ -376,6 +379,16 @@ TEST(Trainer, ChecksItsOptionsBeforeAnythingElse) {
   expect_error(
       ErrorKind::kInvalidInput, [&] { training.run(folder.path()); }, "train.batch");
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+}
+
+TEST(EncoderOptions, WithoutBlocksTakeOnePerTwoHundredAndFiftySixDimensions) {
+  const auto blocks = [](int dim) { return EncoderOptions{.dim = dim}.block_count(); };
+  EXPECT_EQ(blocks(16), 1);
+  EXPECT_EQ(blocks(256), 1);
+  EXPECT_EQ(blocks(384), 1);
+  EXPECT_EQ(blocks(528), 1);  // 33 times 16 cannot be halved
+  EXPECT_EQ(blocks(768), 3);
+  EXPECT_EQ((EncoderOptions{.dim = 768, .blocks = 6}.block_count()), 6);
 }
 
 }  // namespace
