@@ -68,22 +68,27 @@ std::string BagTrainer::identity() const {
 }
 
 std::vector<std::pair<std::string, std::vector<float>*>> BagTrainer::tensors() {
-  std::vector<std::pair<std::string, std::vector<float>*>> all{
-      {"table", &model_.table},
-      {"free", &model_.free_vectors},
-      {"document_w1", &model_.document_layer.w1},
-      {"document_w2", &model_.document_layer.w2},
-      {"label_w1", &model_.label_layer.w1},
-      {"label_w2", &model_.label_layer.w2}};
-  const auto add_moments = [&](std::string_view name,
-                               const std::vector<std::vector<float>*>& state) {
-    for (std::size_t i = 0; i < state.size(); ++i)
-      all.emplace_back(fmt::format("{}_moment{}", name, i), state[i]);
-  };
-  all.emplace_back("table_moment", &table_optimizer_.second_moments());
-  all.emplace_back("free_moment", &free_optimizer_.second_moments());
-  add_moments("document", document_side_.layer_trainer().state());
-  add_moments("label", label_side_.layer_trainer().state());
+  std::vector<std::pair<std::string, std::vector<float>*>> all;
+  for (std::size_t b = 0; b < blocks_.size(); ++b) {
+    BlockTrainer& trainer = blocks_[b];
+    const auto add = [&](std::string_view name, std::vector<float>& values) {
+      all.emplace_back(fmt::format("block{}_{}", b, name), &values);
+    };
+    const auto add_moments = [&](std::string_view name, BagSide& side) {
+      for (std::size_t i = 0; std::vector<float>* values : side.layer_trainer().state())
+        add(fmt::format("{}_moment{}", name, i++), *values);
+    };
+    add("table", trainer.block.table);
+    add("free", trainer.block.free_vectors);
+    add("document_w1", trainer.block.document_layer.w1);
+    add("document_w2", trainer.block.document_layer.w2);
+    add("label_w1", trainer.block.label_layer.w1);
+    add("label_w2", trainer.block.label_layer.w2);
+    add("table_moment", trainer.table_optimizer.second_moments());
+    add("free_moment", trainer.free_optimizer.second_moments());
+    add_moments("document", trainer.document_side);
+    add_moments("label", trainer.label_side);
+  }
   return all;
 }
 

@@ -33,15 +33,22 @@ std::vector<T> copy_of(const SectionFileReader& file, std::string_view section, 
   return {values.begin(), values.end()};
 }
 
-ResidualLayer read_layer(const SectionFileReader& file, std::string_view side,
-                         const EncoderOptions& o) {
-  ResidualLayer layer;
-  layer.dim = o.dim;
-  layer.hidden = o.hidden;
-  const std::size_t count = static_cast<std::size_t>(o.dim) * static_cast<std::size_t>(o.hidden);
-  layer.w1 = copy_of<float>(file, fmt::format("{}_w1", side), count);
-  layer.w2 = copy_of<float>(file, fmt::format("{}_w2", side), count);
-  return layer;
+// One layer a block.
+std::vector<ResidualLayer> read_layers(const SectionFileReader& file, std::string_view side,
+                                       const EncoderOptions& o) {
+  const std::size_t all = static_cast<std::size_t>(o.dim) * static_cast<std::size_t>(o.hidden);
+  const auto w1 = values_of<float>(file, fmt::format("{}_w1", side), all);
+  const auto w2 = values_of<float>(file, fmt::format("{}_w2", side), all);
+  std::vector<ResidualLayer> layers(static_cast<std::size_t>(o.blocks));
+  const std::size_t count = all / layers.size();
+  for (std::size_t b = 0; b < layers.size(); ++b) {
+    const auto part = [&](std::span<const float> values) {
+      const auto own = values.subspan(b * count, count);
+      return std::vector<float>(own.begin(), own.end());
+    };
+    layers[b] = {.dim = o.dim / o.blocks, .hidden = o.hidden, .w1 = part(w1), .w2 = part(w2)};
+  }
+  return layers;
 }
 
 class BagEncoder final : public Encoder {
@@ -49,13 +56,14 @@ class BagEncoder final : public Encoder {
   BagEncoder(SectionFileReader file, std::string fingerprint)
       : file_(std::move(file)), fingerprint_(std::move(fingerprint)) {
     read_options_text(file_.text("options"), options_, text_kind_);
+    options_.blocks = options_.block_count();
     features_ = feature_options(options_);
     const std::size_t rows = file_.section("feature_hashes").size() / sizeof(std::uint64_t);
     vocabulary_ = FeatureVocabulary(copy_of<std::uint64_t>(file_, "feature_hashes", rows));
     const auto width = static_cast<std::size_t>(options_.dim);
     table_ = values_of<std::uint16_t>(file_, "feature_vectors", rows * width);
-    document_layer_ = read_layer(file_, "document", options_);
-    label_layer_ = read_layer(file_, "label", options_);
+    document_layers_ = read_layers(file_, "document", options_);
+    label_layers_ = read_layers(file_, "label", options_);
     const std::size_t labels = file_.section("label_fingerprints").size() / sizeof(std::uint64_t);
     free_ = values_of<std::uint16_t>(file_, "free_vectors", labels * width);
     const auto known = values_of<std::uint64_t>(file_, "label_fingerprints", labels);
@@ -64,7 +72,7 @@ class BagEncoder final : public Encoder {
 
   EmbeddingMatrix encode(std::span<const std::string> texts) const override {
     return encode_all(texts.size(), [&](std::size_t i, Scratch& scratch, float* out) {
-      encode_text(texts[i], document_layer_, scratch, scratch.hidden_state.data());
+      encode_text(texts[i], document_layers_, scratch, scratch.hidden_state.data());
       finish(scratch, out);
     });
   }
@@ -73,7 +81,7 @@ class BagEncoder final : public Encoder {
     return encode_all(labels.size(), [&](std::size_t i, Scratch& scratch, float* out) {
       float* state = scratch.hidden_state.data();
       encode_text(text_kind_ == TextKind::kSparse ? std::string_view() : labels[i].text,
-                  label_layer_, scratch, state);
+                  label_layers_, scratch, state);
       const auto found = free_row_.find(label_fingerprint(labels[i]));
       if (found != free_row_.end()) {
         const auto width = static_cast<std::size_t>(dim());
@@ -88,14 +96,16 @@ class BagEncoder final : public Encoder {
   std::string_view kind() const override { return "bag"; }
   std::string fingerprint() const override { return fingerprint_; }
   std::size_t parameter_count() const override {
-    return table_.size() + free_.size() + document_layer_.w1.size() + document_layer_.w2.size() +
-           label_layer_.w1.size() + label_layer_.w2.size();
+    std::size_t count = table_.size() + free_.size();
+    for (const auto* layers : {&document_layers_, &label_layers_})
+      for (const ResidualLayer& layer : *layers) count += layer.w1.size() + layer.w2.size();
+    return count;
   }
 
  private:
   struct Scratch {
     BagBatch bag;
-    std::vector<float> unit, active, hidden_state, norms;
+    std::vector<float> unit, active, hidden_state;
   };
 
   template <class EncodeRow>
@@ -107,7 +117,6 @@ class BagEncoder final : public Encoder {
       Scratch scratch;
       scratch.unit.resize(width);
       scratch.hidden_state.resize(width);
-      scratch.norms.resize(static_cast<std::size_t>(options_.blocks));
       scratch.active.resize(static_cast<std::size_t>(options_.hidden));
 #pragma omp for schedule(dynamic, 16)
       for (std::size_t i = 0; i < rows; ++i) encode_row(i, scratch, out.row(i).data());
@@ -115,23 +124,31 @@ class BagEncoder final : public Encoder {
     return out;
   }
 
+  // Each block of x to a unit vector in y.
+  void normalise_blocks(const float* x, float* y) const {
+    const int width = dim() / options_.blocks;
+    for (int at = 0; at < dim(); at += width) row_kernels().normalise(x + at, y + at, width);
+  }
+
   // The state's blocks to unit vectors, and those to one unit row.
-  void finish(Scratch& scratch, float* out) const {
-    normalise_blocks(scratch.hidden_state.data(), out, scratch.norms.data(), dim(),
-                     options_.blocks);
+  void finish(const Scratch& scratch, float* out) const {
+    normalise_blocks(scratch.hidden_state.data(), out);
     row_kernels().scale(1 / std::sqrt(static_cast<float>(options_.blocks)), out,
                         static_cast<std::size_t>(dim()));
   }
 
-  void encode_text(std::string_view text, const ResidualLayer& layer, Scratch& scratch,
-                   float* out) const {
+  void encode_text(std::string_view text, const std::vector<ResidualLayer>& layers,
+                   Scratch& scratch, float* out) const {
     scratch.bag.offsets.assign(1, 0);
     scratch.bag.features.clear();
     append_text(scratch.bag, text, text_kind_, features_, vocabulary_);
     const auto features = scratch.bag.row(0);
     row_kernels().bag_half(features.data(), features.size(), table_.data(), dim(), out);
-    normalise_blocks(out, scratch.unit.data(), scratch.norms.data(), dim(), options_.blocks);
-    layer.apply(scratch.unit.data(), scratch.active.data(), out);
+    normalise_blocks(out, scratch.unit.data());
+    for (std::size_t at = 0; const ResidualLayer& layer : layers) {
+      layer.apply(&scratch.unit[at], scratch.active.data(), out + at);
+      at += static_cast<std::size_t>(layer.dim);
+    }
   }
 
   SectionFileReader file_;
@@ -141,7 +158,7 @@ class BagEncoder final : public Encoder {
   FeatureOptions features_;
   FeatureVocabulary vocabulary_;
   std::span<const std::uint16_t> table_;  // in file_
-  ResidualLayer document_layer_, label_layer_;
+  std::vector<ResidualLayer> document_layers_, label_layers_;
   std::span<const std::uint16_t> free_;  // in file_
   std::unordered_map<std::uint64_t, std::size_t> free_row_;
 };

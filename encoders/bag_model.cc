@@ -22,16 +22,32 @@ void fill_normal(std::vector<float>& values, std::uint64_t seed) {
   for (float& value : values) value = normal(random);
 }
 
-// A section in half precision, by chunks.
-void add_halves(SectionFileWriter& file, std::string_view name, std::span<const float> values) {
-  constexpr std::size_t kChunk = 1u << 20;
-  std::vector<std::uint16_t> chunk(std::min(kChunk, values.size()));
+// A section of rows in half precision, by chunks; a row has those of all blocks side by side.
+void add_halves(SectionFileWriter& file, std::string_view name, const BagModel& model,
+                std::vector<float> BagBlock::*values) {
+  constexpr std::size_t kChunkRows = 1024;
+  const auto dim = static_cast<std::size_t>(model.options.dim);
+  const auto width = static_cast<std::size_t>(model.width());
+  const std::size_t rows = (model.blocks.front().*values).size() / width;
+  std::vector<std::uint16_t> chunk(kChunkRows * dim);
   file.begin(name);
-  for (std::size_t first = 0; first < values.size(); first += kChunk) {
-    const std::size_t count = std::min(kChunk, values.size() - first);
-    row_kernels().to_half(values.data() + first, chunk.data(), count);
-    file.append(std::as_bytes(std::span(chunk.data(), count)));
+  for (std::size_t first = 0; first < rows; first += kChunkRows) {
+    const std::size_t count = std::min(kChunkRows, rows - first);
+    for (std::size_t b = 0; b < model.blocks.size(); ++b)
+      for (std::size_t i = 0; i < count; ++i)
+        row_kernels().to_half(&(model.blocks[b].*values)[(first + i) * width],
+                              &chunk[i * dim + b * width], width);
+    file.append(std::as_bytes(std::span(chunk.data(), count * dim)));
   }
+  file.end();
+}
+
+// The blocks' weights one after the other.
+void add_weights(SectionFileWriter& file, std::string_view name, const BagModel& model,
+                 ResidualLayer BagBlock::*layer, std::vector<float> ResidualLayer::*weights) {
+  file.begin(name);
+  for (const BagBlock& block : model.blocks)
+    file.append(std::as_bytes(std::span(block.*layer.*weights)));
   file.end();
 }
 
@@ -63,16 +79,20 @@ BagModel BagModel::initial(const EncoderOptions& options, const TrainingSet& set
   if (set.text_kind == TextKind::kNatural)
     for (const Label& label : set.labels) builder.add(label.text, set.text_kind);
   model.vocabulary = builder.build();
-  const auto dim = static_cast<std::size_t>(options.dim);
-  model.table.resize(model.vocabulary.size() * dim);
-  fill_normal(model.table, seed);
-  model.document_layer.initialise(options.dim, options.hidden, seed + 1);
-  model.label_layer.initialise(options.dim, options.hidden, seed + 2);
-  model.free_vectors.assign(set.labels.size() * dim, 0);
   for (const Label& label : set.labels)
     model.label_fingerprints.push_back(label_fingerprint(label));
-  if (set.text_kind == TextKind::kSparse)
-    fill_normal(model.free_vectors, seed + 3);  // labels have no text
+  const auto width = static_cast<std::size_t>(model.width());
+  model.blocks.resize(static_cast<std::size_t>(model.options.blocks));
+  for (std::uint64_t salt = 4 * seed; BagBlock & block : model.blocks) {
+    block.table.resize(model.vocabulary.size() * width);
+    fill_normal(block.table, salt++);
+    block.document_layer.initialise(model.width(), options.hidden, salt++);
+    block.label_layer.initialise(model.width(), options.hidden, salt++);
+    block.free_vectors.assign(set.labels.size() * width, 0);
+    if (set.text_kind == TextKind::kSparse)
+      fill_normal(block.free_vectors, salt);  // labels have no text
+    ++salt;
+  }
   return model;
 }
 
@@ -80,13 +100,13 @@ FileRef BagModel::save(const std::filesystem::path& root, const std::string& nam
   SectionFileWriter file(root / name, "encoder", kEncoderFileVersion);
   file.add("options", options_text(options, text_kind));
   file.add("feature_hashes", std::as_bytes(vocabulary.hashes()));
-  add_halves(file, "feature_vectors", table);
-  file.add("document_w1", std::as_bytes(std::span(document_layer.w1)));
-  file.add("document_w2", std::as_bytes(std::span(document_layer.w2)));
-  file.add("label_w1", std::as_bytes(std::span(label_layer.w1)));
-  file.add("label_w2", std::as_bytes(std::span(label_layer.w2)));
+  add_halves(file, "feature_vectors", *this, &BagBlock::table);
+  add_weights(file, "document_w1", *this, &BagBlock::document_layer, &ResidualLayer::w1);
+  add_weights(file, "document_w2", *this, &BagBlock::document_layer, &ResidualLayer::w2);
+  add_weights(file, "label_w1", *this, &BagBlock::label_layer, &ResidualLayer::w1);
+  add_weights(file, "label_w2", *this, &BagBlock::label_layer, &ResidualLayer::w2);
   file.add("label_fingerprints", std::as_bytes(std::span(label_fingerprints)));
-  add_halves(file, "free_vectors", free_vectors);
+  add_halves(file, "free_vectors", *this, &BagBlock::free_vectors);
   return file.commit(root);
 }
 

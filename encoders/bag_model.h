@@ -23,22 +23,28 @@ std::uint64_t label_fingerprint(const Label& label);
 //   document d:  x = unit( sum_f v_f E_f ),  h = x + relu(x W1) W2,            vector = unit(h)
 //   label l:     the same sum over its text, layers of its own, free vector:   vector = unit(h +
 //   free_l)
-// unit() makes each of the vector's blocks a unit vector; a block is trained by a softmax of its
-// own, so that the blocks err independently and the mean of their cosines, the score, is better
-// than one wide cosine. free_l is zero for a label without training documents.
+// free_l is zero for a label without training documents. The vector is made of blocks, each such a
+// model of its own over the same features and trained by itself: they err independently, so that
+// the mean of their cosines, which is the score, is better than one wide cosine.
+struct BagBlock {
+  std::vector<float> table;  // [vocabulary x width]
+  ResidualLayer document_layer, label_layer;
+  std::vector<float> free_vectors;  // [labels x width]
+};
+
 struct BagModel {
-  EncoderOptions options;
+  EncoderOptions options;  // `blocks` is their number, not 0
   TextKind text_kind = TextKind::kNatural;
   FeatureVocabulary vocabulary;
-  std::vector<float> table;  // [vocabulary x dim]
-  ResidualLayer document_layer, label_layer;
   std::vector<std::uint64_t> label_fingerprints;  // [labels]
-  std::vector<float> free_vectors;                // [labels x dim]
+  std::vector<BagBlock> blocks;
+
+  int width() const { return options.dim / options.blocks; }  // of a block
 
   // Vocabulary and initial values for a set, from `seed`.
   static BagModel initial(const EncoderOptions& options, const TrainingSet& set,
                           std::uint64_t seed);
-  // Tables are stored in half precision. The file is committed when this returns.
+  // Tables are stored in half precision, the blocks of a row side by side. The file is committed when this returns.
   FileRef save(const std::filesystem::path& root, const std::string& name) const;
 };
 

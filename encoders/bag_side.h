@@ -9,19 +9,20 @@
 
 namespace dexter {
 
-// One side of a training step: texts to unit vectors, and back from the gradient of those vectors
+// One side of a block's training step: texts to unit vectors, and back from the gradient of those vectors
 // to the gradient of each text's bag. Buffers are kept between steps. One caller.
 class BagSide {
  public:
-  BagSide(BagModel& model, ResidualLayer& layer, Precision precision);
+  // `layer` is the block's layer of this side; both must outlive it.
+  BagSide(const BagBlock& block, ResidualLayer& layer, Precision precision);
 
-  // vectors() = unit( h + free ) in each block, where row i reads text `texts[i]` of `bags`;
-  // `free_vectors` [labels x dim] is indexed by `texts` too, and may be null.
+  // vectors() = unit( h + free ) [texts x width], where row i reads text `texts[i]` of `bags`;
+  // `free_vectors` [labels x width] is indexed by `texts` too, and may be null.
   void forward(const BagBatch& bags, std::span<const std::uint32_t> texts,
                const float* free_vectors);
   const float* vectors() const { return vectors_.data(); }
 
-  // Takes dL/dvectors [rows x dim]; leaves dL/d(h + free) in `free_gradient()` and dL/dbag in the
+  // Takes dL/dvectors [texts x width]; leaves dL/d(h + free) in `free_gradient()` and dL/dbag in the
   // result; takes one Adam step on the residual layer.
   BagGradient backward(const float* gradient, float network_rate, std::int64_t step);
   const float* free_gradient() const { return free_gradient_.data(); }
@@ -29,7 +30,8 @@ class BagSide {
   ResidualLayerTrainer& layer_trainer() { return layer_trainer_; }
 
  private:
-  const BagModel& model_;
+  const BagBlock& block_;
+  int width_;
   ResidualLayerTrainer layer_trainer_;
   const BagBatch* bags_ = nullptr;
   std::vector<std::uint32_t> texts_;

@@ -46,6 +46,13 @@ std::uint64_t mixed(std::uint64_t seed, std::uint64_t salt) {
 
 }  // namespace
 
+BagTrainer::BlockTrainer::BlockTrainer(BagBlock& trained)
+    : block(trained),
+      table_optimizer(block.table, block.document_layer.dim),
+      free_optimizer(block.free_vectors, block.document_layer.dim),
+      document_side(block, block.document_layer, fastest_precision()),
+      label_side(block, block.label_layer, fastest_precision()) {}
+
 BagTrainer::BagTrainer(const EncoderOptions& encoder, const LossOptions& loss,
                        const TrainerOptions& options, const TrainingSet& set,
                        const NeighbourSearch& neighbours, const Progress& progress)
@@ -56,12 +63,8 @@ BagTrainer::BagTrainer(const EncoderOptions& encoder, const LossOptions& loss,
       loss_(make_loss(loss)),
       has_training_(set.labels.size()),
       model_(BagModel::initial(encoder, set, options.seed)),
-      table_optimizer_(model_.table, encoder.dim),
-      free_optimizer_(model_.free_vectors, encoder.dim),
-      document_side_(model_, model_.document_layer, fastest_precision()),
-      label_side_(model_, model_.label_layer, fastest_precision()),
-      score_step_(*loss_, loss.temperature, encoder.dim, model_.options.blocks,
-                  fastest_precision()) {
+      score_step_(*loss_, loss.temperature, model_.width(), 1, fastest_precision()) {
+  for (BagBlock& block : model_.blocks) blocks_.emplace_back(block);
   const FeatureOptions features = feature_options(encoder);
   for (const Example& example : set.train) {
     if (example.labels.empty()) continue;
@@ -90,8 +93,6 @@ BagTrainer::BagTrainer(const EncoderOptions& encoder, const LossOptions& loss,
     positives_.push_back({row});
   }
   pool_.emplace(static_cast<std::uint32_t>(set.labels.size()), positives_);
-  all_labels_.resize(set.labels.size());
-  std::iota(all_labels_.begin(), all_labels_.end(), 0u);
   all_documents_.resize(static_cast<std::size_t>(options.batch));
   std::iota(all_documents_.begin(), all_documents_.end(), 0u);
   const auto batch = static_cast<std::uint64_t>(options.batch);
@@ -106,39 +107,20 @@ bool BagTrainer::stopped_early() const {
 bool BagTrainer::finished() const { return state_.epoch >= options_.epochs || stopped_early(); }
 
 // Rises over the warm-up, then falls linearly to 0 at the last step of the last epoch.
-float BagTrainer::schedule() const {
+float BagTrainer::schedule(std::int64_t step) const {
   const auto total = static_cast<double>(steps_per_epoch_) * options_.epochs;
   const double warmup = std::max(1.0, options_.warmup * total);
-  const auto step = static_cast<double>(state_.step);
-  return static_cast<float>(step < warmup ? (step + 1) / warmup : 1 - step / total);
+  const auto taken = static_cast<double>(step);
+  return static_cast<float>(taken < warmup ? (taken + 1) / warmup : 1 - taken / total);
 }
 
 const EpochRecord& BagTrainer::run_epoch() {
   const auto start = Clock::now();
   const int epoch = state_.epoch + 1;
-  std::mt19937_64 random(mixed(options_.seed, static_cast<std::uint64_t>(epoch)));
-  std::vector<std::uint32_t> order(positives_.size());
-  std::iota(order.begin(), order.end(), 0u);
-  std::shuffle(order.begin(), order.end(), random);
-
   if (options_.hard_negatives > 0 && epoch > 1 && !scores_all_labels()) mine_hard_negatives();
-
   double loss = 0;
-  const auto batch = static_cast<std::size_t>(options_.batch);
-  for (std::size_t first = 0; first < order.size(); first += batch) {
-    progress_.check("training");
-    const std::size_t count = std::min(batch, order.size() - first);
-    const double mean = train_step({order.data() + first, count}, random);
-    ensure(std::isfinite(mean), ErrorKind::kInvalidInput,
-           fmt::format("training: the loss became {} at step {}; lower train.learning_rate ({})",
-                       mean, state_.step, options_.learning_rate));
-    loss += mean * static_cast<double>(count);
-    progress_.update(
-        {.stage = fmt::format("epoch {}/{}", epoch, options_.epochs),
-         .done = first + count,
-         .total = order.size(),
-         .note = fmt::format("loss {:.3f}", loss / static_cast<double>(first + count))});
-  }
+  for (std::size_t block = 0; block < blocks_.size(); ++block) loss += run_block(block);
+  state_.step += static_cast<std::int64_t>(steps_per_epoch_);
   const double trained_seconds = seconds_since(start);
   const ValidationScore score = validation_score();
   state_.epoch = epoch;
@@ -148,29 +130,55 @@ const EpochRecord& BagTrainer::run_epoch() {
   }
   state_.history.push_back(
       {.epoch = epoch,
-       .loss = loss / static_cast<double>(order.size()),
+       .loss = loss / static_cast<double>(positives_.size() * blocks_.size()),
        .validation_p1 = score.precision_at_1,
        .validation_p5 = score.precision_at_5,
-       .learning_rate = options_.learning_rate * static_cast<double>(schedule()),
+       .learning_rate = options_.learning_rate * static_cast<double>(schedule(state_.step)),
        .seconds = seconds_since(start),
-       .documents_per_second = static_cast<double>(order.size()) / trained_seconds,
+       .documents_per_second = static_cast<double>(positives_.size()) / trained_seconds,
        .resident_bytes = resident_bytes()});
   return state_.history.back();
 }
 
+double BagTrainer::run_block(std::size_t block) {
+  const auto epoch = static_cast<std::uint64_t>(state_.epoch + 1);
+  std::mt19937_64 random(mixed(mixed(options_.seed, epoch), block));
+  std::vector<std::uint32_t> order(positives_.size());
+  std::iota(order.begin(), order.end(), 0u);
+  std::shuffle(order.begin(), order.end(), random);
+
+  double loss = 0;
+  std::int64_t step = state_.step;
+  const auto batch = static_cast<std::size_t>(options_.batch);
+  for (std::size_t first = 0; first < order.size(); first += batch) {
+    progress_.check("training");
+    const std::size_t count = std::min(batch, order.size() - first);
+    const double mean = train_step(blocks_[block], {order.data() + first, count}, step++, random);
+    ensure(std::isfinite(mean), ErrorKind::kInvalidInput,
+           fmt::format("training: the loss became {} at step {}; lower train.learning_rate ({})",
+                       mean, step, options_.learning_rate));
+    loss += mean * static_cast<double>(count);
+    progress_.update(
+        {.stage = fmt::format("epoch {}/{}", epoch, options_.epochs),
+         .done = block * order.size() + first + count,
+         .total = blocks_.size() * order.size(),
+         .note = fmt::format("loss {:.3f}", loss / static_cast<double>(first + count))});
+  }
+  return loss;
+}
+
 // A label's most alike others are those its documents are confused with.
 void BagTrainer::mine_hard_negatives() {
-  encode_labels();
-  const auto k =
-      std::min(static_cast<std::size_t>(options_.hard_negatives), all_labels_.size() - 1);
-  pool_->set_neighbours(neighbours_({label_side_.vectors(), all_labels_.size(), model_.options.dim},
-                                    static_cast<int>(k)),
-                        k);
+  const std::size_t labels = has_training_.size();
+  const auto k = std::min(static_cast<std::size_t>(options_.hard_negatives), labels - 1);
+  const std::vector<float> vectors = vectors_of(labels_, labels, &BlockTrainer::label_side);
+  pool_->set_neighbours(
+      neighbours_({vectors.data(), labels, model_.options.dim}, static_cast<int>(k)), k);
 }
 
 bool BagTrainer::scores_all_labels() const {
   return options_.negatives == 0 ||
-         static_cast<std::size_t>(options_.negatives) >= all_labels_.size();
+         static_cast<std::size_t>(options_.negatives) >= has_training_.size();
 }
 
 void BagTrainer::fill_pool(std::span<const std::uint32_t> documents, std::mt19937_64& random) {
@@ -199,51 +207,69 @@ void BagTrainer::keep_features(std::span<const std::uint32_t> documents, std::mt
   }
 }
 
-double BagTrainer::train_step(std::span<const std::uint32_t> documents, std::mt19937_64& random) {
+double BagTrainer::train_step(BlockTrainer& trainer, std::span<const std::uint32_t> documents,
+                              std::int64_t step, std::mt19937_64& random) {
   fill_pool(documents, random);
   const std::span<const std::uint32_t> labels = pool_->labels();
-  const float* free_vectors = options_.free_vectors ? model_.free_vectors.data() : nullptr;
+  const float* free_vectors = options_.free_vectors ? trainer.block.free_vectors.data() : nullptr;
   if (options_.feature_dropout > 0) {
     keep_features(documents, random);
-    document_side_.forward(kept_, {all_documents_.data(), documents.size()}, nullptr);
+    trainer.document_side.forward(kept_, {all_documents_.data(), documents.size()}, nullptr);
   } else {
-    document_side_.forward(documents_, documents, nullptr);
+    trainer.document_side.forward(documents_, documents, nullptr);
   }
-  label_side_.forward(labels_, labels, free_vectors);
-  const double loss = score_step_.run({.documents = document_side_.vectors(),
+  trainer.label_side.forward(labels_, labels, free_vectors);
+  const double loss = score_step_.run({.documents = trainer.document_side.vectors(),
                                        .n = documents.size(),
-                                       .labels = label_side_.vectors(),
+                                       .labels = trainer.label_side.vectors(),
                                        .m = labels.size(),
                                        .positives = columns_,
                                        .offsets = pool_->offsets()});
 
-  const float share = schedule();
-  const std::int64_t step = ++state_.step;
+  const float share = schedule(step);
+  ++step;  // Adam counts from 1
   const float rate = static_cast<float>(options_.learning_rate) * share;
   const float network_rate = static_cast<float>(options_.network_learning_rate) * share;
   const BagGradient sides[] = {
-      document_side_.backward(score_step_.document_gradient(), network_rate, step),
-      label_side_.backward(score_step_.label_gradient(), network_rate, step)};
-  table_optimizer_.update(sides, rate, step);
+      trainer.document_side.backward(score_step_.document_gradient(), network_rate, step),
+      trainer.label_side.backward(score_step_.label_gradient(), network_rate, step)};
+  trainer.table_optimizer.update(sides, rate, step);
   if (options_.free_vectors) {
     // A label no document carries stays at zero: it must go on working from its text.
-    free_optimizer_.update_rows(labels, has_training_, label_side_.free_gradient(), rate, step);
+    trainer.free_optimizer.update_rows(labels, has_training_, trainer.label_side.free_gradient(),
+                                       rate, step);
   }
   return loss;
 }
 
-void BagTrainer::encode_labels() {
-  label_side_.forward(labels_, all_labels_,
-                      options_.free_vectors ? model_.free_vectors.data() : nullptr);
+std::vector<float> BagTrainer::vectors_of(const BagBatch& bags, std::size_t texts,
+                                          BagSide BlockTrainer::*side) {
+  constexpr std::size_t kChunk = 4096;  // bounds what the sides keep
+  const bool free = side == &BlockTrainer::label_side && options_.free_vectors;
+  const auto dim = static_cast<std::size_t>(model_.options.dim);
+  const auto width = static_cast<std::size_t>(model_.width());
+  std::vector<float> out(texts * dim);
+  std::vector<std::uint32_t> rows;
+  for (std::size_t first = 0; first < texts; first += kChunk) {
+    rows.resize(std::min(kChunk, texts - first));
+    std::iota(rows.begin(), rows.end(), static_cast<std::uint32_t>(first));
+    for (std::size_t b = 0; b < blocks_.size(); ++b) {
+      BagSide& encoder = blocks_[b].*side;
+      encoder.forward(bags, rows, free ? blocks_[b].block.free_vectors.data() : nullptr);
+      for (std::size_t i = 0; i < rows.size(); ++i)
+        std::copy_n(encoder.vectors() + i * width, width, &out[(first + i) * dim + b * width]);
+    }
+  }
+  return out;
 }
 
 ValidationScore BagTrainer::validation_score() {
   if (validation_positives_.empty()) return {};
-  std::vector<std::uint32_t> rows(validation_positives_.size());
-  std::iota(rows.begin(), rows.end(), 0u);
-  document_side_.forward(validation_documents_, rows, nullptr);
-  encode_labels();
-  return validate(document_side_.vectors(), rows.size(), label_side_.vectors(), all_labels_.size(),
+  const std::size_t documents = validation_positives_.size(), labels = has_training_.size();
+  const std::vector<float> document_vectors =
+      vectors_of(validation_documents_, documents, &BlockTrainer::document_side);
+  const std::vector<float> label_vectors = vectors_of(labels_, labels, &BlockTrainer::label_side);
+  return validate(document_vectors.data(), documents, label_vectors.data(), labels,
                   model_.options.dim, validation_positives_);
 }
 

@@ -23,14 +23,16 @@ namespace dexter {
 // What a run goes on from: everything that is not derived from the set, the options and the epoch.
 struct TrainingState {
   int epoch = 0;          // finished
-  std::int64_t step = 0;  // taken
+  std::int64_t step = 0;  // taken in each block
   int best_epoch = 0;
   double best_ndcg = -1;
   std::vector<EpochRecord> history;
 };
 
-// Trains the bag encoder. Every random choice of an epoch comes from the seed and the epoch's
-// number, so a run resumed at an epoch's end goes on as the uninterrupted one would.
+// Trains the bag encoder, in every epoch one block after the other: each has its own order of
+// documents, negatives and dropped features. Every random choice of an epoch comes from the seed,
+// the epoch's number and the block's, so a run resumed at an epoch's end goes on as the
+// uninterrupted one would.
 class BagTrainer {
  public:
   BagTrainer(const EncoderOptions& encoder, const LossOptions& loss, const TrainerOptions& options,
@@ -49,13 +51,26 @@ class BagTrainer {
   void load_checkpoint(const std::filesystem::path& file);
 
  private:
-  double train_step(std::span<const std::uint32_t> documents, std::mt19937_64& random);
+  // What training one block changes, and its buffers.
+  struct BlockTrainer {
+    explicit BlockTrainer(BagBlock& block);
+    BagBlock& block;
+    TableOptimizer table_optimizer, free_optimizer;
+    BagSide document_side, label_side;
+  };
+
+  // Sum of the documents' losses.
+  double run_block(std::size_t block);
+  double train_step(BlockTrainer& trainer, std::span<const std::uint32_t> documents,
+                    std::int64_t step, std::mt19937_64& random);
   void keep_features(std::span<const std::uint32_t> documents, std::mt19937_64& random);
   void fill_pool(std::span<const std::uint32_t> documents, std::mt19937_64& random);
   bool scores_all_labels() const;
   void mine_hard_negatives();
-  float schedule() const;
-  void encode_labels();
+  float schedule(std::int64_t step) const;
+  // Vectors [texts x dim] of one side of the model.
+  std::vector<float> vectors_of(const BagBatch& bags, std::size_t texts,
+                                BagSide BlockTrainer::*side);
   ValidationScore validation_score();
   std::string identity() const;
   std::vector<std::pair<std::string, std::vector<float>*>> tensors();
@@ -70,15 +85,13 @@ class BagTrainer {
   std::vector<std::vector<std::uint32_t>> positives_,
       validation_positives_;        // ascending label rows
   std::vector<char> has_training_;  // by label
-  std::vector<std::uint32_t> all_labels_;
   std::vector<std::uint32_t> all_documents_;  // 0, 1, ... of a batch
   std::uint64_t steps_per_epoch_ = 0;
 
   // changed by training
   BagModel model_;
   TrainingState state_;
-  TableOptimizer table_optimizer_, free_optimizer_;
-  BagSide document_side_, label_side_;
+  std::vector<BlockTrainer> blocks_;
   std::optional<LabelPool> pool_;
   ScoreStep score_step_;
   BagBatch kept_;  // documents of a step after feature dropout

@@ -46,11 +46,6 @@ struct RowKernels {
                float* second, int dim);
 };
 
-// Each of the `blocks` equal parts of x [dim] to a unit vector in y; their norms in `norms`.
-void normalise_blocks(const float* x, float* y, float* norms, int dim, int blocks);
-// Gradient through it, in place.
-void normalise_blocks_backward(float* g, const float* y, const float* norms, int dim, int blocks);
-
 // The fastest set this processor runs.
 const RowKernels& row_kernels();
 

@@ -11,8 +11,8 @@ namespace dexter {
 struct EncoderOptions {
   std::string kind = "bag";
   int dim = 768;   // a multiple of 16
-  int blocks = 0;  // parts of a vector, each trained by a softmax of its own; 0: see below
-  int hidden = 0;  // width of the residual layer of each side; 0 for none
+  int blocks = 0;  // parts of a vector, each trained by itself; 0: see below
+  int hidden = 0;  // width of the residual layer of each side of a block; 0 for none
   bool pairs = true;
   int ngram = 5;           // characters of a character n-gram; 0 for none
   int short_ngram = 3;     // a second, shorter length; 0 for none
@@ -57,10 +57,10 @@ void visit(Visitor& v, EncoderOptions& o) {
   v("kind", o.kind, "encoder: bag (embedding bag of words, word pairs and character n-grams)");
   v("dim", o.dim, "dimensions of a vector, a multiple of 16");
   v("blocks", o.blocks,
-    "parts of a vector (0: one per 256 dimensions), each a unit vector with a softmax of its own; "
-    "the score is their mean");
+    "parts of a vector (0: one per 256 dimensions), each trained by itself with its own order and "
+    "negatives; the score is the mean of their cosines");
   v("hidden", o.hidden,
-    "bag: width of the residual layer of each side, a multiple of 16; 0 for none");
+    "bag: width of the residual layer of each side of a block, a multiple of 16; 0 for none");
   v("pairs", o.pairs, "bag: pairs of neighbouring words are features");
   v("ngram", o.ngram, "bag: characters of a character n-gram; 0 for none");
   v("short_ngram", o.short_ngram,

@@ -135,9 +135,9 @@ class WholeStep : public ::testing::TestWithParam<std::tuple<std::string, bool>>
       : model_(BagModel::initial(
             {.dim = kDim, .blocks = 1, .hidden = kHidden, .ngram = 3, .min_count = 1}, set_, 4)),
         loss_(make_loss({.name = std::get<0>(GetParam()), .temperature = kTemperature})) {
-    model_.document_layer = random_layer(kHidden, 20);
-    model_.label_layer = random_layer(kHidden, 30);
-    model_.free_vectors = normal_values(model_.free_vectors.size(), 0.3F, 40);
+    block_.document_layer = random_layer(kHidden, 20);
+    block_.label_layer = random_layer(kHidden, 30);
+    block_.free_vectors = normal_values(block_.free_vectors.size(), 0.3F, 40);
     const FeatureOptions features = feature_options(model_.options);
     for (const Example& example : set_.train) {
       append_text(documents_, example.text, set_.text_kind, features, model_.vocabulary);
@@ -170,10 +170,10 @@ class WholeStep : public ::testing::TestWithParam<std::tuple<std::string, bool>>
     std::vector<std::vector<double>> label_vectors;
     for (const std::uint32_t label : columns_)
       label_vectors.push_back(
-          vector_of(table, labels_.row(label), model_.label_layer, &free[label * kDim]));
+          vector_of(table, labels_.row(label), block_.label_layer, &free[label * kDim]));
     double sum = 0;
     for (std::size_t i = 0; i < texts_.size(); ++i) {
-      const auto x = vector_of(table, documents_.row(texts_[i]), model_.document_layer, nullptr);
+      const auto x = vector_of(table, documents_.row(texts_[i]), block_.document_layer, nullptr);
       std::vector<double> scores;
       for (std::size_t j = 0; j < columns_.size(); ++j) {
         const auto& y = label_vectors[j];
@@ -189,6 +189,7 @@ class WholeStep : public ::testing::TestWithParam<std::tuple<std::string, bool>>
 
   const TrainingSet set_ = testing::tiny_set();
   BagModel model_;
+  BagBlock& block_ = model_.blocks.front();
   const std::unique_ptr<LossFunction> loss_;
   BagBatch documents_, labels_;
   std::vector<std::vector<std::uint32_t>> positives_, step_positives_;
@@ -211,18 +212,18 @@ INSTANTIATE_TEST_SUITE_P(Losses, WholeStep,
                          });
 
 TEST_P(WholeStep, GradientsAreThoseOfCentralDifferences) {
-  BagSide document_side(model_, model_.document_layer, Precision::kFloat32);
-  BagSide label_side(model_, model_.label_layer, Precision::kFloat32);
+  BagSide document_side(block_, block_.document_layer, Precision::kFloat32);
+  BagSide label_side(block_, block_.label_layer, Precision::kFloat32);
   ScoreStep step(*loss_, kTemperature, kDim, 1, Precision::kFloat32);
   document_side.forward(documents_, texts_, nullptr);
-  label_side.forward(labels_, columns_, model_.free_vectors.data());
+  label_side.forward(labels_, columns_, block_.free_vectors.data());
   const double loss = step.run({.documents = document_side.vectors(),
                                 .n = texts_.size(),
                                 .labels = label_side.vectors(),
                                 .m = columns_.size(),
                                 .positives = step_positives_,
                                 .offsets = offsets_});
-  std::vector<double> table = doubles(model_.table), free = doubles(model_.free_vectors);
+  std::vector<double> table = doubles(block_.table), free = doubles(block_.free_vectors);
   EXPECT_NEAR(loss, reference(table, free), 1e-5);
 
   const BagGradient sides[] = {document_side.backward(step.document_gradient(), 0, 1),
