@@ -75,7 +75,7 @@ std::vector<std::pair<std::string, std::vector<float>*>> BagTrainer::tensors() {
       all.emplace_back(fmt::format("block{}_{}", b, name), &values);
     };
     const auto add_moments = [&](std::string_view name, BagSide& side) {
-      for (std::size_t i = 0; std::vector<float>* values : side.layer_trainer().state())
+      for (std::size_t i = 0; std::vector<float> * values : side.layer_trainer().state())
         add(fmt::format("{}_moment{}", name, i++), *values);
     };
     add("table", trainer.block.table);

@@ -44,7 +44,8 @@ struct BagModel {
   // Vocabulary and initial values for a set, from `seed`.
   static BagModel initial(const EncoderOptions& options, const TrainingSet& set,
                           std::uint64_t seed);
-  // Tables are stored in half precision, the blocks of a row side by side. The file is committed when this returns.
+  // Tables are stored in half precision, the blocks of a row side by side. The file is committed
+  // when this returns.
   FileRef save(const std::filesystem::path& root, const std::string& name) const;
 };
 

@@ -9,8 +9,8 @@
 
 namespace dexter {
 
-// One side of a block's training step: texts to unit vectors, and back from the gradient of those vectors
-// to the gradient of each text's bag. Buffers are kept between steps. One caller.
+// One side of a block's training step: texts to unit vectors, and back from the gradient of those
+// vectors to the gradient of each text's bag. Buffers are kept between steps. One caller.
 class BagSide {
  public:
   // `layer` is the block's layer of this side; both must outlive it.
@@ -22,8 +22,8 @@ class BagSide {
                const float* free_vectors);
   const float* vectors() const { return vectors_.data(); }
 
-  // Takes dL/dvectors [texts x width]; leaves dL/d(h + free) in `free_gradient()` and dL/dbag in the
-  // result; takes one Adam step on the residual layer.
+  // Takes dL/dvectors [texts x width]; leaves dL/d(h + free) in `free_gradient()` and dL/dbag in
+  // the result; takes one Adam step on the residual layer.
   BagGradient backward(const float* gradient, float network_rate, std::int64_t step);
   const float* free_gradient() const { return free_gradient_.data(); }
 

@@ -62,6 +62,7 @@ BagTrainer::BagTrainer(const EncoderOptions& encoder, const LossOptions& loss,
       progress_(progress),
       loss_(make_loss(loss)),
       has_training_(set.labels.size()),
+      frequency_logit_(set.labels.size()),
       model_(BagModel::initial(encoder, set, options.seed)),
       score_step_(*loss_, loss.temperature, model_.width(), 1, fastest_precision()) {
   for (BagBlock& block : model_.blocks) blocks_.emplace_back(block);
@@ -70,8 +71,13 @@ BagTrainer::BagTrainer(const EncoderOptions& encoder, const LossOptions& loss,
     if (example.labels.empty()) continue;
     positives_.push_back(rows_of(example));
     append_text(documents_, example.text, set.text_kind, features, model_.vocabulary);
-    for (const std::uint32_t label : positives_.back()) has_training_[label] = 1;
+    for (const std::uint32_t label : positives_.back()) {
+      has_training_[label] = 1;
+      frequency_logit_[label] += 1;
+    }
   }
+  for (float& frequency : frequency_logit_)
+    frequency = static_cast<float>(loss.logit_adjustment) * std::log1p(frequency);
   ensure(
       !positives_.empty(), ErrorKind::kInvalidInput,
       fmt::format(
@@ -186,6 +192,15 @@ void BagTrainer::fill_pool(std::span<const std::uint32_t> documents, std::mt1993
     pool_->fill_with_all();
   else
     pool_->fill(documents, static_cast<std::uint32_t>(options_.negatives), random);
+  offsets_.assign(pool_->offsets().begin(), pool_->offsets().end());
+  adjustments_.clear();
+  if (loss_options_.logit_adjustment > 0) {
+    offsets_.resize(pool_->labels().size());
+    for (std::size_t j = 0; const std::uint32_t label : pool_->labels()) {
+      adjustments_.push_back(frequency_logit_[label]);
+      offsets_[j++] += frequency_logit_[label];
+    }
+  }
   columns_.resize(documents.size());
   for (std::size_t i = 0; i < documents.size(); ++i) {
     columns_[i].clear();
@@ -224,7 +239,8 @@ double BagTrainer::train_step(BlockTrainer& trainer, std::span<const std::uint32
                                        .labels = trainer.label_side.vectors(),
                                        .m = labels.size(),
                                        .positives = columns_,
-                                       .offsets = pool_->offsets()});
+                                       .offsets = offsets_,
+                                       .adjustments = adjustments_});
 
   const float share = schedule(step);
   ++step;  // Adam counts from 1

@@ -83,8 +83,9 @@ class BagTrainer {
   std::unique_ptr<LossFunction> loss_;
   BagBatch documents_, validation_documents_, labels_;
   std::vector<std::vector<std::uint32_t>> positives_,
-      validation_positives_;        // ascending label rows
-  std::vector<char> has_training_;  // by label
+      validation_positives_;                  // ascending label rows
+  std::vector<char> has_training_;            // by label
+  std::vector<float> frequency_logit_;        // by label, times loss.logit_adjustment
   std::vector<std::uint32_t> all_documents_;  // 0, 1, ... of a batch
   std::uint64_t steps_per_epoch_ = 0;
 
@@ -96,6 +97,7 @@ class BagTrainer {
   ScoreStep score_step_;
   BagBatch kept_;  // documents of a step after feature dropout
   std::vector<std::vector<std::uint32_t>> columns_;
+  std::vector<float> offsets_, adjustments_;  // of the pool's labels
 };
 
 }  // namespace dexter

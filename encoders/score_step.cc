@@ -62,10 +62,12 @@ double ScoreStep::run_losses(const ScoreBatch& batch, std::size_t at, std::size_
         kernels.add_scaled(1, batch.offsets.data(), row.data(), static_cast<int>(batch.m));
       // The few positive scores in full precision: their loss is a difference of near-equal
       // numbers.
-      for (const std::uint32_t p : own)
+      for (const std::uint32_t p : own) {
         row[p] = inverse_temperature_ * kernels.dot(batch.documents + (first + i) * dim_ + at,
                                                     batch.labels + p * dim_ + at,
                                                     static_cast<int>(width_));
+        if (!batch.adjustments.empty()) row[p] += batch.adjustments[p];
+      }
       loss += share * loss_.backward(std::span<float>(row), own);
       scores_.store_row(i, row.data(), static_cast<float>(share));
     }

@@ -10,15 +10,16 @@
 namespace dexter {
 
 // What one step scores. Each block of a row of `documents` [n x dim] and `labels` [m x dim] is a
-// unit vector; `positives[i]` are the columns of document i's own labels; `offsets` [m], added to
-// the scores of negatives, may be empty.
+// unit vector; `positives[i]` are the columns of document i's own labels. Either may be empty:
+// `offsets` [m] are added to the scores of negatives, `adjustments` [m] to those of positives.
 struct ScoreBatch {
   const float* documents = nullptr;
   std::size_t n = 0;
   const float* labels = nullptr;
   std::size_t m = 0;
   std::span<const std::vector<std::uint32_t>> positives;
-  std::span<const float> offsets;
+  std::span<const float> offsets = {};
+  std::span<const float> adjustments = {};
 };
 
 // Scores of documents against a pool of labels, their loss, and the gradients of both sides'

@@ -93,6 +93,7 @@ void EncoderOptions::validate() const {
 void LossOptions::validate() const {
   make_loss(*this);
   in_range("loss.temperature", temperature, 1e-3, 10.0);
+  in_range("loss.logit_adjustment", logit_adjustment, 0.0, 10.0);
 }
 
 void TrainerOptions::validate() const {

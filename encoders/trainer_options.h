@@ -28,6 +28,10 @@ struct EncoderOptions {
 struct LossOptions {
   std::string name = "decoupled_softmax";
   double temperature = 0.05;
+  // Added to a label's logit in training, times log(1 + its training documents): what frequency
+  // explains, the vectors need not (Menon et al., Long-tail Learning via Logit Adjustment, ICLR
+  // 2021).
+  double logit_adjustment = 0.2;
   void validate() const;
 };
 
@@ -76,6 +80,9 @@ template <class Visitor>
 void visit(Visitor& v, LossOptions& o) {
   v("name", o.name, "loss: decoupled_softmax or softmax");
   v("temperature", o.temperature, "divides the cosine of a document and a label");
+  v("logit_adjustment", o.logit_adjustment,
+    "training adds this times log(1 + documents) to a label's logit, so that answers lean to rare "
+    "labels; 0 for none");
 }
 
 template <class Visitor>

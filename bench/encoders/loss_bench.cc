@@ -71,7 +71,7 @@ void BM_ScoreStep(benchmark::State& state, const std::string& name) {
   const std::vector<float> columns = normal_values(labels * dim, deviation);
   std::vector<std::vector<std::uint32_t>> positives;
   for (std::size_t i = 0; i < documents; ++i) positives.push_back(spread_columns(labels, i));
-  const ScoreBatch batch{rows.data(), documents, columns.data(), labels, positives, {}};
+  const ScoreBatch batch{rows.data(), documents, columns.data(), labels, positives};
   ScoreStep step(*loss, kTemperature, kDim, kBlocks, fastest_precision());
   for (auto _ : state) benchmark::DoNotOptimize(step.run(batch));
 

@@ -305,7 +305,7 @@ TEST(ScoreStep, GivesTheSameInChunksAsWhole) {
   const std::vector<float> labels = normal_values(kLabels * kDim, 0.25F, 2);
   std::vector<std::vector<std::uint32_t>> positives;
   for (std::uint32_t i = 0; i < kDocuments; ++i) positives.push_back({i, 200 * i + 7});
-  ScoreBatch batch{documents.data(), kDocuments, labels.data(), kLabels, positives, {}};
+  ScoreBatch batch{documents.data(), kDocuments, labels.data(), kLabels, positives};
   ScoreStep whole(*loss, kTemperature, kDim, 1, Precision::kFloat32), part = whole;
   const double mean = whole.run(batch);
 
@@ -327,19 +327,20 @@ TEST(ScoreStep, GivesTheSameInChunksAsWhole) {
     ASSERT_NEAR(whole.label_gradient()[j], label_gradient[j], 1e-6);
 }
 
-TEST(ScoreStep, OffsetsShiftNegativesAndNeverPositives) {
+TEST(ScoreStep, OffsetsShiftNegativesAndAdjustmentsPositives) {
   const auto loss = make_loss({.name = "softmax", .temperature = 1});
   const std::vector<float> document(kDim, 0.25F), labels(3 * kDim, 0.25F);  // every score is 1
   const std::vector<std::vector<std::uint32_t>> positives{{1}};
-  const auto run = [&](std::vector<float> offsets) {
+  const auto run = [&](std::vector<float> offsets, std::vector<float> adjustments = {}) {
     ScoreStep step(*loss, 1, kDim, 1, Precision::kFloat32);
-    return step.run({document.data(), 1, labels.data(), 3, positives, offsets});
+    return step.run({document.data(), 1, labels.data(), 3, positives, offsets, adjustments});
   };
   const float ln4 = std::log(4.0F);
   EXPECT_NEAR(run({}), std::log(3.0), 1e-6);
   EXPECT_NEAR(run({0, 50, 0}), std::log(3.0), 1e-6);
   EXPECT_NEAR(run({ln4, -9, 0}), std::log(1.0 + 4 + 1), 1e-6);
   EXPECT_NEAR(run({ln4, 0, ln4}), std::log(1.0 + 4 + 4), 1e-6);
+  EXPECT_NEAR(run({}, {7, ln4, 7}), std::log((1.0 + 4 + 1) / 4), 1e-6);  // the positive's alone
 }
 
 // Reduced precision changes the scores by less than a percent of a logit's range.
@@ -350,7 +351,7 @@ TEST(ScoreStep, ReducedPrecisionStaysCloseToFloat32) {
   const std::vector<float> labels = normal_values(kLabels * kDim, 0.25F, 2);
   std::vector<std::vector<std::uint32_t>> positives;
   for (std::uint32_t i = 0; i < kDocuments; ++i) positives.push_back({i});
-  const ScoreBatch batch{documents.data(), kDocuments, labels.data(), kLabels, positives, {}};
+  const ScoreBatch batch{documents.data(), kDocuments, labels.data(), kLabels, positives};
   ScoreStep exact(*loss, kTemperature, kDim, 1, Precision::kFloat32);
   ScoreStep fast(*loss, kTemperature, kDim, 1, Precision::kBfloat16);
   const double expected = exact.run(batch);

@@ -56,7 +56,7 @@ struct TinyTraining {
                          .pair_weight = 1,
                          .ngram_weight = 1,
                          .min_count = 1};
-  LossOptions loss{.name = "decoupled_softmax", .temperature = 0.05};
+  LossOptions loss{.name = "decoupled_softmax", .temperature = 0.05, .logit_adjustment = 0};
   TrainerOptions options{.epochs = 8,
                          .batch = 8,
                          .hard_negatives = 0,

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <optional>
 #include <stop_token>
 #include <utility>
@@ -42,6 +43,37 @@ TEST(Trainer, EveryLossLearnsTheTrainingTexts) {
     training.loss.name = row.name;
     EXPECT_GE(learnt(training), 95) << row.name;
   }
+}
+
+// The rarest label against the most frequent one, by their mean cosines with all texts.
+TEST(Trainer, LogitAdjustmentLeansToRareLabels) {
+  const auto lean = [](double adjustment) {
+    TinyTraining training;
+    training.loss.logit_adjustment = adjustment;
+    training.loss.temperature = 1;  // at which the texts are not learnt by heart
+    std::map<LabelId, int> documents;
+    for (const Example& example : training.set.train)
+      for (const LabelId label : example.labels) ++documents[label];
+    const auto by_count = [](const auto& a, const auto& b) { return a.second < b.second; };
+    const auto [rare, frequent] = std::minmax_element(documents.begin(), documents.end(), by_count);
+    EXPECT_GT(frequent->second, rare->second);
+
+    const TempDir folder;
+    const auto encoder = load_encoder(folder.path(), training.run(folder.path()).encoder.file);
+    const EmbeddingMatrix labels = encoder->encode_labels(training.set.labels);
+    double sum = 0;
+    for (const Example& example : training.set.train) {
+      const EmbeddingMatrix text = encoder->encode(std::vector<std::string>{example.text});
+      for (std::size_t row = 0; row < labels.rows(); ++row) {
+        if (training.set.labels[row].id == rare->first)
+          sum += testing::dot(text.row(0), labels.row(row));
+        if (training.set.labels[row].id == frequent->first)
+          sum -= testing::dot(text.row(0), labels.row(row));
+      }
+    }
+    return sum / static_cast<double>(training.set.train.size());
+  };
+  EXPECT_GT(lean(3), lean(0) + 0.02);
 }
 
 TEST(Trainer, LearnsWithEveryWayOfChoosingNegatives) {
@@ -338,6 +370,9 @@ TEST(TrainerOptions, NameTheKeyItsValueAndItsRange) {
       LossOptions(), [](auto& o) { o.temperature = 0; }, "loss.temperature is 0", "0.001 to");
   refused(
       LossOptions(), [&](auto& o) { o.temperature = kNaN; }, "loss.temperature is nan");
+  refused(
+      LossOptions(), [](auto& o) { o.logit_adjustment = -1; }, "loss.logit_adjustment is -1",
+      "0 to 10");
   refused(
       Train(), [](auto& o) { o.epochs = 0; }, "train.epochs is 0", "1 to 10000");
   refused(
