@@ -66,7 +66,17 @@ BagTrainer::BagTrainer(const EncoderOptions& encoder, const LossOptions& loss,
       model_(BagModel::initial(encoder, set, options.seed)),
       score_step_(*loss_, loss.temperature, model_.width(), 1, fastest_precision()) {
   for (BagBlock& block : model_.blocks) blocks_.emplace_back(block);
-  const FeatureOptions features = feature_options(encoder);
+  read_documents(set);
+  read_labels(set);
+  pool_.emplace(static_cast<std::uint32_t>(set.labels.size()), positives_);
+  all_documents_.resize(static_cast<std::size_t>(options.batch));
+  std::iota(all_documents_.begin(), all_documents_.end(), 0u);
+  const auto batch = static_cast<std::uint64_t>(options.batch);
+  steps_per_epoch_ = (positives_.size() + batch - 1) / batch;
+}
+
+void BagTrainer::read_documents(const TrainingSet& set) {
+  const FeatureOptions features = feature_options(model_.options);
   for (const Example& example : set.train) {
     if (example.labels.empty()) continue;
     positives_.push_back(rows_of(example));
@@ -76,33 +86,32 @@ BagTrainer::BagTrainer(const EncoderOptions& encoder, const LossOptions& loss,
       frequency_logit_[label] += 1;
     }
   }
-  for (float& frequency : frequency_logit_)
-    frequency = static_cast<float>(loss.logit_adjustment) * std::log1p(frequency);
+  const auto adjustment = static_cast<float>(loss_options_.logit_adjustment);
+  for (float& frequency : frequency_logit_) frequency = adjustment * std::log1p(frequency);
   ensure(
       !positives_.empty(), ErrorKind::kInvalidInput,
       fmt::format(
           "training: none of the {} training documents has a label; import documents with labels",
           set.train.size()));
-  const std::size_t limit = validation_limit(options, set.labels.size());
+  const std::size_t limit = validation_limit(options_, set.labels.size());
   for (const Example& example : set.validation) {
     if (validation_positives_.size() == limit) break;
     validation_positives_.push_back(rows_of(example));
     append_text(validation_documents_, example.text, set.text_kind, features, model_.vocabulary);
   }
+}
+
+void BagTrainer::read_labels(const TrainingSet& set) {
+  const FeatureOptions features = feature_options(model_.options);
   const bool natural = set.text_kind == TextKind::kNatural;
   for (std::uint32_t row = 0; row < set.labels.size(); ++row) {
     const std::string_view text =
         natural ? std::string_view(set.labels[row].text) : std::string_view();
     append_text(labels_, text, set.text_kind, features, model_.vocabulary);
-    if (!natural || !options.label_documents) continue;
+    if (!natural || !options_.label_documents) continue;
     append_text(documents_, text, set.text_kind, features, model_.vocabulary);
     positives_.push_back({row});
   }
-  pool_.emplace(static_cast<std::uint32_t>(set.labels.size()), positives_);
-  all_documents_.resize(static_cast<std::size_t>(options.batch));
-  std::iota(all_documents_.begin(), all_documents_.end(), 0u);
-  const auto batch = static_cast<std::uint64_t>(options.batch);
-  steps_per_epoch_ = (positives_.size() + batch - 1) / batch;
 }
 
 bool BagTrainer::stopped_early() const {
@@ -166,8 +175,8 @@ double BagTrainer::run_block(std::size_t block) {
     loss += mean * static_cast<double>(count);
     progress_.update(
         {.stage = fmt::format("epoch {}/{}", epoch, options_.epochs),
-         .done = block * order.size() + first + count,
-         .total = blocks_.size() * order.size(),
+         .done = (block * order.size() + first + count) / blocks_.size(),
+         .total = order.size(),
          .note = fmt::format("loss {:.3f}", loss / static_cast<double>(first + count))});
   }
   return loss;

@@ -59,6 +59,8 @@ class BagTrainer {
     BagSide document_side, label_side;
   };
 
+  void read_documents(const TrainingSet& set);
+  void read_labels(const TrainingSet& set);
   // Sum of the documents' losses.
   double run_block(std::size_t block);
   double train_step(BlockTrainer& trainer, std::span<const std::uint32_t> documents,

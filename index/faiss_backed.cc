@@ -58,14 +58,10 @@ std::vector<Hit> FaissBacked::hits(EmbeddingView queries, int k,
   const std::size_t each = found.size() / queries.rows();
   const auto width = static_cast<std::size_t>(k);
   std::vector<Hit> best(queries.rows() * width);
-#pragma omp parallel if (queries.rows() > 1)
-  {
-    Rescorer rescore(queries.dim());
-#pragma omp for
-    for (std::size_t i = 0; i < queries.rows(); ++i)
-      rescore(queries.row(i), std::span(found).subspan(i * each, each),
-              std::span(best).subspan(i * width, width));
-  }
+#pragma omp parallel for if (queries.rows() > 1)
+  for (std::size_t i = 0; i < queries.rows(); ++i)
+    rescore(queries.row(i), std::span(found).subspan(i * each, each),
+            std::span(best).subspan(i * width, width));
   return best;
 }
 

@@ -1,6 +1,7 @@
-// Exact search over all rows; the oracle of every other kind.
+// Exact search over all rows.
 #include <spdlog/fmt/fmt.h>
 
+#include "index/bounded_scan.h"
 #include "index/ranked_index.h"
 #include "storage/error.h"
 
@@ -9,42 +10,69 @@ namespace {
 
 class FlatIndex final : public RankedIndex {
  public:
-  // `reader` owns the rows when they lie in a mapped file.
-  FlatIndex(IndexCore core, RowBlocks rows, std::shared_ptr<const SectionFileReader> reader)
-      : RankedIndex(std::move(core)), reader_(std::move(reader)), rows_(std::move(rows)) {}
+  FlatIndex(IndexCore core, EmbeddingMatrix rows)
+      : RankedIndex(std::move(core)), own_rows_(std::move(rows)), rows_(own_rows_), bytes_(rows_) {}
+  // `reader` owns what `rows` and `bytes` borrow.
+  FlatIndex(IndexCore core, EmbeddingView rows, ByteRows bytes,
+            std::shared_ptr<const SectionFileReader> reader)
+      : RankedIndex(std::move(core)),
+        reader_(std::move(reader)),
+        rows_(rows),
+        bytes_(std::move(bytes)) {}
 
  protected:
   std::vector<Hit> hits(EmbeddingView queries, int k, const SearchOptions&) const override {
-    RowScan scan(queries, k);
-    scan.add(rows_);
-    return scan.take();
+    return bounded_scan(queries, k, bytes_, rows_);
   }
-  std::size_t row_bytes() const override { return rows_.values().size_bytes(); }
+  std::size_t row_bytes() const override {
+    return values().size_bytes() + bytes_.codes().size_bytes() + bytes_.bounds().size_bytes();
+  }
   void save_rows(SectionFileWriter& writer) const override {
-    writer.add("rows", std::as_bytes(rows_.values()));
+    writer.add("rows", std::as_bytes(values()));
+    writer.add("codes", std::as_bytes(bytes_.codes()));
+    writer.add("bounds", std::as_bytes(bytes_.bounds()));
   }
 
  private:
+  std::span<const float> values() const {
+    return {rows_.data(), rows_.rows() * static_cast<std::size_t>(rows_.dim())};
+  }
+
   std::shared_ptr<const SectionFileReader> reader_;
-  RowBlocks rows_;
+  EmbeddingMatrix own_rows_;
+  EmbeddingView rows_;
+  ByteRows bytes_;
 };
+
+template <class T>
+std::span<const T> section(const SectionFileReader& reader, std::string_view name,
+                           std::size_t count) {
+  const std::span<const std::byte> bytes = reader.section(name);
+  ensure(bytes.size() == count * sizeof(T), ErrorKind::kCorrupt,
+         fmt::format("loading a flat index: {} bytes of {}, expected {}; build the index again",
+                     bytes.size(), name, count * sizeof(T)));
+  return {reinterpret_cast<const T*>(bytes.data()), count};
+}
 
 }  // namespace
 
 std::unique_ptr<VectorIndex> build_flat_index(IndexCore core, const SortedRows& rows,
                                               EmbeddingView) {
-  return std::make_unique<FlatIndex>(std::move(core), rows.blocks(0, rows.size()), nullptr);
+  EmbeddingMatrix matrix(rows.size(), rows.dim());
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    std::ranges::copy(rows.row(i), matrix.row(i).begin());
+  return std::make_unique<FlatIndex>(std::move(core), std::move(matrix));
 }
 
 std::unique_ptr<VectorIndex> load_flat_index(IndexCore core,
                                              std::shared_ptr<const SectionFileReader> reader) {
-  const std::span<const std::byte> bytes = reader->section("rows");
-  const std::size_t expected = RowBlocks::values(core.ids.size(), core.dim) * sizeof(float);
-  ensure(bytes.size() == expected, ErrorKind::kCorrupt,
-         fmt::format("loading a flat index: {} bytes of rows, expected {}; build the index again",
-                     bytes.size(), expected));
-  RowBlocks rows(reinterpret_cast<const float*>(bytes.data()), core.ids.size(), core.dim);
-  return std::make_unique<FlatIndex>(std::move(core), std::move(rows), std::move(reader));
+  const std::size_t rows = core.ids.size();
+  const auto values = section<float>(*reader, "rows", rows * static_cast<std::size_t>(core.dim));
+  const auto codes = section<std::uint8_t>(*reader, "codes", ByteRows::code_bytes(rows, core.dim));
+  const auto bounds = section<ByteRows::Bounds>(*reader, "bounds", ByteRows::block_count(rows));
+  const EmbeddingView view(values.data(), rows, core.dim);
+  ByteRows bytes(rows, core.dim, codes, bounds);
+  return std::make_unique<FlatIndex>(std::move(core), view, std::move(bytes), std::move(reader));
 }
 
 }  // namespace dexter

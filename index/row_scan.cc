@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <cmath>
 
 namespace dexter {
 namespace {
@@ -91,6 +92,19 @@ void offer_block(const float* scores, std::uint32_t first, std::uint32_t end, To
     const std::uint32_t row = first + static_cast<std::uint32_t>(lane);
     if (row < end) top.offer(scores[lane], row);
   }
+}
+
+// Sums in component order are chains of dependent steps; eight at once keep the adders busy.
+constexpr std::size_t kChains = 8;
+
+template <std::size_t kCount>
+void score_chains(std::span<const float> query, const Candidate* candidates,
+                  std::vector<Hit>& hits) {
+  float sums[kCount] = {};
+  for (std::size_t j = 0; j < query.size(); ++j)
+    for (std::size_t c = 0; c < kCount; ++c)
+      sums[c] = std::fma(query[j], candidates[c].vector[j], sums[c]);
+  for (std::size_t c = 0; c < kCount; ++c) hits.push_back({sums[c], candidates[c].row});
 }
 
 // Blocks of one task: a quarter of a megabyte, which stays in the second-level cache while all
@@ -192,25 +206,19 @@ std::vector<Hit> RowScan::take() {
   return best;
 }
 
-Rescorer::Rescorer(int dim) : rows_(kPanelRows, dim) {}
-
-void Rescorer::operator()(std::span<const float> query, std::span<const Candidate> candidates,
-                          std::span<Hit> best) {
-  const Tile& tile = tiles_of(best_isa())[0];
-  static_assert(kAvx2Tiles[0].blocks == RowBlocks::kPanel &&
-                kAvx512Tiles[0].blocks == RowBlocks::kPanel);
-  alignas(64) std::array<float, kPanelRows> scores;
-  hits_.clear();
-  for (std::size_t first = 0; first < candidates.size(); first += kPanelRows) {
-    const auto part = candidates.subspan(first, std::min(kPanelRows, candidates.size() - first));
-    for (std::size_t i = 0; i < part.size(); ++i)
-      if (part[i].vector != nullptr) rows_.set_row(i, {part[i].vector, query.size()});
-    tile.run(query.data(), rows_.block(0), query.size(), scores.data());
-    for (std::size_t i = 0; i < part.size(); ++i)
-      if (part[i].vector != nullptr) hits_.push_back({scores[i], part[i].row});
-  }
+void rescore(std::span<const float> query, std::span<const Candidate> candidates,
+             std::span<Hit> best) {
+  std::vector<Candidate> present;
+  for (const Candidate& c : candidates)
+    if (c.vector != nullptr) present.push_back(c);
+  std::vector<Hit> hits;
+  hits.reserve(present.size());
+  std::size_t i = 0;
+  for (; i + kChains <= present.size(); i += kChains)
+    score_chains<kChains>(query, &present[i], hits);
+  for (; i < present.size(); ++i) score_chains<1>(query, &present[i], hits);
   std::fill(best.begin(), best.end(), Hit{});
-  std::partial_sort_copy(hits_.begin(), hits_.end(), best.begin(), best.end(), ranks_before);
+  std::partial_sort_copy(hits.begin(), hits.end(), best.begin(), best.end(), ranks_before);
 }
 
 }  // namespace dexter

@@ -95,17 +95,9 @@ struct Candidate {
   std::uint32_t row = kNoRow;
 };
 
-// Scores candidates with the kernel of RowScan and keeps the best. One thread's; holds scratch.
-class Rescorer {
- public:
-  explicit Rescorer(int dim);
-  // Fills `best` in order, padded with Hit{}. Candidates are distinct.
-  void operator()(std::span<const float> query, std::span<const Candidate> candidates,
-                  std::span<Hit> best);
-
- private:
-  RowBlocks rows_;
-  std::vector<Hit> hits_;
-};
+// Scores candidates, which are distinct, as RowScan does, and fills `best` in order, padded with
+// Hit{}. Vectors have the query's length.
+void rescore(std::span<const float> query, std::span<const Candidate> candidates,
+             std::span<Hit> best);
 
 }  // namespace dexter

@@ -3,27 +3,13 @@
 #include <gtest/gtest.h>
 #include <omp.h>
 
-#include <random>
-
 #include "tests/index/vectors.h"
 
 namespace dexter {
 namespace {
 
-EmbeddingMatrix random_matrix(std::size_t rows, int dim, unsigned seed) {
-  std::mt19937 random(seed);
-  std::uniform_real_distribution<float> uniform(-1, 1);
-  EmbeddingMatrix matrix(rows, dim);
-  for (std::size_t i = 0; i < rows; ++i)
-    for (float& v : matrix.row(i)) v = uniform(random);
-  return matrix;
-}
-
-RowBlocks blocks_of(EmbeddingView rows) {
-  RowBlocks blocks(rows.rows(), rows.dim());
-  for (std::size_t i = 0; i < rows.rows(); ++i) blocks.set_row(i, rows.row(i));
-  return blocks;
-}
+using testing::blocks_of;
+using testing::random_matrix;
 
 std::vector<Hit> scan(const RowBlocks& rows, EmbeddingView queries, int k, Isa isa = best_isa()) {
   RowScan scan(queries, k, isa);
@@ -122,13 +108,12 @@ TEST(RowScan, NumbersTheRowsOfLaterPiecesOnward) {
   EXPECT_EQ(pieces.take(), scan(blocks_of(rows), queries, 12));
 }
 
-TEST(Rescorer, ScoresCandidatesBitForBitAsTheScan) {
+TEST(Rescore, ScoresCandidatesBitForBitAsTheScan) {
   const EmbeddingMatrix rows = random_matrix(150, 37, 12);
   const EmbeddingMatrix queries = random_matrix(4, 37, 13);
   const std::vector<Hit> expected = scan(blocks_of(rows), queries, 10);
   std::vector<Candidate> candidates(200);  // the last 50 stay absent
   for (std::uint32_t i = 0; i < 150; ++i) candidates[i] = {rows.row(149 - i).data(), 149 - i};
-  Rescorer rescore(37);
   for (std::size_t q = 0; q < queries.rows(); ++q) {
     std::vector<Hit> best(10);
     rescore(queries.row(q), candidates, best);

@@ -36,12 +36,13 @@ class IndexFile : public ::testing::TestWithParam<std::string> {
   FileRef rewritten(const FileRef& ref, const std::function<void(Sections&)>& change) const {
     Sections sections;
     {
-      const SectionFileReader reader(folder_.path(), ref, "index", 1);
-      for (const std::string name : {"about", "reason", "ids", "rows", "faiss", "faiss_bytes"})
+      const SectionFileReader reader(folder_.path(), ref, "index", 2);
+      for (const std::string name :
+           {"about", "reason", "ids", "rows", "codes", "bounds", "faiss", "faiss_bytes"})
         if (reader.has(name)) sections[name] = reader.text(name);
     }
     change(sections);
-    SectionFileWriter writer(folder_ / "rewritten.index", "index", 1);
+    SectionFileWriter writer(folder_ / "rewritten.index", "index", 2);
     for (const auto& [name, bytes] : sections) writer.add(name, bytes);
     return writer.commit(folder_.path());
   }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "index/row_blocks.h"
 #include "index/vector_index.h"
 #include "storage/embedding_matrix.h"
 
@@ -39,6 +40,22 @@ struct Vectors {
   EmbeddingMatrix queries;
   std::vector<std::int64_t> ids;
 };
+
+// Values between -1 and 1.
+inline EmbeddingMatrix random_matrix(std::size_t rows, int dim, unsigned seed) {
+  std::mt19937 random(seed);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  EmbeddingMatrix matrix(rows, dim);
+  for (std::size_t i = 0; i < rows; ++i)
+    for (float& v : matrix.row(i)) v = uniform(random);
+  return matrix;
+}
+
+inline RowBlocks blocks_of(EmbeddingView rows) {
+  RowBlocks blocks(rows.rows(), rows.dim());
+  for (std::size_t i = 0; i < rows.rows(); ++i) blocks.set_row(i, rows.row(i));
+  return blocks;
+}
 
 inline double dot(std::span<const float> a, std::span<const float> b) {
   return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
