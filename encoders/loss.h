@@ -25,7 +25,7 @@ class LossFunction {
                           std::span<const std::uint32_t> positives) const = 0;
 };
 
-// kInvalidInput names the known losses and the nearest one.
+// kInvalidInput names the known losses.
 std::unique_ptr<LossFunction> make_loss(const LossOptions& options);
 
 }  // namespace dexter

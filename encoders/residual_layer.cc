@@ -127,7 +127,7 @@ void ResidualLayerTrainer::update(const ProductMatrix& gradient, std::vector<flo
                                   std::vector<float>& first, std::vector<float>& second, float rate,
                                   std::int64_t step) {
   AdamStep adam;
-  adam.rate = rate;
+  adam.rate = rate / (1 - std::pow(adam.beta1, static_cast<float>(step)));
   adam.bias2 = 1 - std::pow(adam.beta2, static_cast<float>(step));
   const std::size_t columns = gradient.columns();
   std::vector<float> row(columns);
