@@ -15,53 +15,54 @@ namespace {
 constexpr std::size_t kLanes = RowBlocks::kLanes;
 constexpr std::size_t kPanelRows = RowBlocks::kLanes * RowBlocks::kPanel;
 
-template <int kWidth>
-struct Register {
-  using Floats [[gnu::vector_size(kWidth * sizeof(float)), gnu::aligned(4), gnu::may_alias]] =
-      float;
-};
+// scores[q][row] = sum over j of queries[j][q] * rows[j][row]. The steps are fused explicitly: left
+// to the compiler they would be at some levels of optimisation and not at others.
+using TileFunction = void (*)(const float* queries, const float* rows, std::size_t dim,
+                              float* scores);
 
-// scores[q][row] = sum over j of queries[j][q] * rows[j][row], in registers of kWidth floats.
-template <int kWidth, int kQueries, int kBlocks>
-[[gnu::always_inline]] inline void tile(const float* queries, const float* rows, std::size_t dim,
-                                        float* scores) {
-  using Floats = typename Register<kWidth>::Floats;
-  constexpr int kParts = static_cast<int>(kLanes) / kWidth;
-  constexpr int kVectors = kBlocks * kParts;
-  Floats sums[kQueries][kVectors];
-  for (int q = 0; q < kQueries; ++q)
-    for (int v = 0; v < kVectors; ++v) sums[q][v] = Floats{};
+template <std::size_t kQueries, std::size_t kBlocks>
+void avx2_tile(const float* queries, const float* rows, std::size_t dim, float* scores) {
+  constexpr std::size_t kVectors = 2 * kBlocks;
+  __m256 sums[kQueries][kVectors];
+  for (auto& of_query : sums)
+    for (auto& sum : of_query) sum = _mm256_setzero_ps();
   for (std::size_t j = 0; j < dim; ++j) {
-    Floats row[kVectors];
-    for (int v = 0; v < kVectors; ++v) {
-      const std::size_t block = static_cast<std::size_t>(v / kParts) * kLanes * dim;
-      const std::size_t part = static_cast<std::size_t>(v % kParts * kWidth);
-      row[v] = *reinterpret_cast<const Floats*>(rows + block + j * kLanes + part);
-    }
-    for (int q = 0; q < kQueries; ++q) {
-      const float query = queries[j * kQueries + static_cast<std::size_t>(q)];
-      for (int v = 0; v < kVectors; ++v) sums[q][v] += query * row[v];
+    __m256 row[kVectors];
+    for (std::size_t v = 0; v < kVectors; ++v)
+      row[v] = _mm256_loadu_ps(rows + v / 2 * kLanes * dim + j * kLanes + v % 2 * 8);
+    for (std::size_t q = 0; q < kQueries; ++q) {
+      const __m256 query = _mm256_set1_ps(queries[j * kQueries + q]);
+      for (std::size_t v = 0; v < kVectors; ++v)
+        sums[q][v] = _mm256_fmadd_ps(query, row[v], sums[q][v]);
     }
   }
-  for (int q = 0; q < kQueries; ++q)
-    for (int v = 0; v < kVectors; ++v)
-      *reinterpret_cast<Floats*>(scores + (q * kVectors + v) * kWidth) = sums[q][v];
+  for (std::size_t q = 0; q < kQueries; ++q)
+    for (std::size_t v = 0; v < kVectors; ++v)
+      _mm256_storeu_ps(scores + (q * kVectors + v) * 8, sums[q][v]);
+}
+
+template <std::size_t kQueries, std::size_t kBlocks>
+[[gnu::target("arch=x86-64-v4")]] void avx512_tile(const float* queries, const float* rows,
+                                                   std::size_t dim, float* scores) {
+  __m512 sums[kQueries][kBlocks];
+  for (auto& of_query : sums)
+    for (auto& sum : of_query) sum = _mm512_setzero_ps();
+  for (std::size_t j = 0; j < dim; ++j) {
+    __m512 row[kBlocks];
+    for (std::size_t b = 0; b < kBlocks; ++b)
+      row[b] = _mm512_loadu_ps(rows + b * kLanes * dim + j * kLanes);
+    for (std::size_t q = 0; q < kQueries; ++q) {
+      const __m512 query = _mm512_set1_ps(queries[j * kQueries + q]);
+      for (std::size_t b = 0; b < kBlocks; ++b)
+        sums[q][b] = _mm512_fmadd_ps(query, row[b], sums[q][b]);
+    }
+  }
+  for (std::size_t q = 0; q < kQueries; ++q)
+    for (std::size_t b = 0; b < kBlocks; ++b)
+      _mm512_storeu_ps(scores + (q * kBlocks + b) * kLanes, sums[q][b]);
 }
 
 // The shapes fill the registers of each instruction set; measured by bench/index/search_bench.cc.
-using TileFunction = void (*)(const float*, const float*, std::size_t, float*);
-
-template <int kQueries, int kBlocks>
-void avx2_tile(const float* queries, const float* rows, std::size_t dim, float* scores) {
-  tile<8, kQueries, kBlocks>(queries, rows, dim, scores);
-}
-
-template <int kQueries, int kBlocks>
-[[gnu::target("arch=x86-64-v4")]] void avx512_tile(const float* queries, const float* rows,
-                                                   std::size_t dim, float* scores) {
-  tile<16, kQueries, kBlocks>(queries, rows, dim, scores);
-}
-
 struct Tile {
   std::size_t queries;
   std::size_t blocks;
