@@ -3,8 +3,10 @@
 
 #include <unistd.h>
 
+#include <array>
 #include <bit>
 #include <cerrno>
+#include <regex>
 #include <span>
 #include <string>
 
@@ -19,6 +21,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "rows are written as they lie in memory");
 
 constexpr std::size_t kHeaderBytes = 128;
+constexpr std::size_t kLongestHeader = std::size_t{1} << 16;
 constexpr std::size_t kBufferBytes = std::size_t{1} << 20;
 
 // Magic, version 1.0, length of the rest, and a dictionary padded with spaces; always kHeaderBytes,
@@ -40,6 +43,42 @@ std::filesystem::path temporary(const std::filesystem::path& path) {
 
 std::span<const std::byte> bytes_of(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));
+}
+
+// Fills `bytes` or says that the file ends before.
+void read_whole(File& file, std::span<std::byte> bytes, const std::filesystem::path& path) {
+  while (!bytes.empty()) {
+    const std::size_t count = file.read(bytes);
+    ensure(count > 0, ErrorKind::kInvalidInput,
+           fmt::format("reading {}: it ends {} bytes too early; write it again", path.string(),
+                       bytes.size()));
+    bytes = bytes.subspan(count);
+  }
+}
+
+// The dictionary that describes the array.
+std::string read_header(File& file, const std::filesystem::path& path) {
+  std::array<unsigned char, 12> head{};
+  read_whole(file, std::as_writable_bytes(std::span(head).first(10)), path);
+  const bool known = std::string_view(reinterpret_cast<const char*>(head.data()), 6) ==
+                         std::string_view("\x93NUMPY", 6) &&
+                     (head[6] == 1 || head[6] == 2);
+  ensure(known, ErrorKind::kInvalidInput,
+         fmt::format("reading {}: it does not begin as NumPy's format 1.0 or 2.0 does; write it "
+                     "with numpy.save",
+                     path.string()));
+  std::size_t length = head[8] + 256U * head[9];
+  if (head[6] == 2) {
+    read_whole(file, std::as_writable_bytes(std::span(head).subspan(10)), path);
+    length += (std::size_t{head[10]} << 16U) + (std::size_t{head[11]} << 24U);
+  }
+  ensure(length <= kLongestHeader, ErrorKind::kInvalidInput,
+         fmt::format("reading {}: a header of {} bytes, at most {} are read; write it with "
+                     "numpy.save",
+                     path.string(), length, kLongestHeader));
+  std::string header(length, '\0');
+  read_whole(file, std::as_writable_bytes(std::span(header)), path);
+  return header;
 }
 
 }  // namespace
@@ -117,5 +156,29 @@ void NpyWriter::commit() {
 
 std::uint64_t NpyWriter::rows() const { return impl_->rows; }
 std::filesystem::path NpyWriter::keys_file() const { return impl_->keys_path; }
+
+EmbeddingMatrix read_npy(const std::filesystem::path& path) {
+  File file = File::open_for_reading(path);
+  const std::string header = read_header(file, path);
+  static const std::regex kWanted(
+      R"(\{'descr': '<f4', 'fortran_order': False, 'shape': \((\d{1,15}), (\d{1,5})\), \}\s*)");
+  std::smatch shape;
+  ensure(std::regex_match(header, shape, kWanted), ErrorKind::kInvalidInput,
+         fmt::format("reading {}: it holds {}, but a C-ordered float32 matrix is needed; write it "
+                     "with numpy.save(FILE, numpy.ascontiguousarray(x, numpy.float32))",
+                     path.string(), header.substr(0, header.find_last_not_of(" \n") + 1)));
+  const std::uint64_t rows = std::stoull(shape[1]);
+  const int dim = std::stoi(shape[2]);
+  const std::uint64_t bytes = rows * static_cast<std::uint64_t>(dim) * sizeof(float);
+  ensure(dim >= 1 && bytes <= file.size(), ErrorKind::kInvalidInput,
+         fmt::format("reading {}: {} rows of {} columns are {} bytes, the file has {}; write it "
+                     "again",
+                     path.string(), rows, dim, bytes, file.size()));
+  EmbeddingMatrix matrix(rows, dim);
+  read_whole(file,
+             std::as_writable_bytes(std::span(matrix.data(), rows * static_cast<std::size_t>(dim))),
+             path);
+  return matrix;
+}
 
 }  // namespace dexter

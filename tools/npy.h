@@ -33,4 +33,8 @@ class NpyWriter {
   std::unique_ptr<Impl> impl_;
 };
 
+// Reads a C-ordered float32 matrix of NumPy's format 1.0 or 2.0. kNotFound; kInvalidInput names the
+// file, what it holds and what is wanted.
+EmbeddingMatrix read_npy(const std::filesystem::path& file);
+
 }  // namespace dexter

@@ -238,5 +238,41 @@ TEST(CommandLineFlow, KeepsStandardOutputForTheResultOfJson) {
   EXPECT_EQ(json_of({"index", "--store", tiny.store, "--json"}).at("kind"), "flat");
 }
 
+TEST(CommandLineFlow, MeasuresEveryKindOfIndexOnAStoreAndOnFiles) {
+  const TinyRun tiny;
+  tiny.make_all();
+  const std::filesystem::path folder = std::filesystem::path(tiny.store).parent_path();
+  const std::string base = folder / "base.npy", queries = folder / "queries.npy";
+  run_ok({"export", "--store", tiny.store, "--what", "labels", "--out", base});
+  run_ok({"export", "--store", tiny.store, "--what", "documents", "--split", "test", "--out",
+          queries});
+  for (const std::vector<std::string>& source :
+       {std::vector<std::string>{"--store", tiny.store},
+        std::vector<std::string>{"--base", base, "--queries", queries}}) {
+    std::vector<std::string> words = {"bench", "index", "-k", "3", "--json"};
+    words.insert(words.end(), source.begin(), source.end());
+    const std::vector<std::string> lines = lines_of(run_ok(words).out);
+    ASSERT_EQ(lines.size(), 6U);  // three kinds, two batch sizes
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      const json::object row = json::parse(lines[i]).as_object();
+      EXPECT_EQ(row.at("kind"), i < 2 ? "flat" : i < 4 ? "ivf" : "hnsw");
+      EXPECT_EQ(row.at("batch"), i % 2 == 0 ? 1 : 64);
+      EXPECT_FALSE(row.at("setting").as_string().empty());
+      EXPECT_GT(row.at("queries_per_second").to_number<double>(), 0);
+      EXPECT_GE(row.at("build_seconds").to_number<double>(), 0);
+      EXPECT_GT(row.at("bytes_per_vector").to_number<double>(), 0);
+      if (i < 2) {
+        EXPECT_EQ(row.at("recall").to_number<double>(), 1);
+      }
+    }
+  }
+  const Outcome alone = run({"bench", "index", "--base", base});
+  EXPECT_EQ(alone.code, 2);
+  EXPECT_THAT(alone.err, HasSubstr("--base and --queries go together"));
+  EXPECT_EQ(run({"bench", "index"}).code, 2);
+  EXPECT_THAT(run({"bench", "index", "--store", tiny.store, "--kinds", "flat,tree"}).err,
+              HasSubstr("tree"));
+}
+
 }  // namespace
 }  // namespace dexter::testing

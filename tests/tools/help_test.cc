@@ -39,6 +39,7 @@ const std::vector<VerbCase>& verbs() {
       {"verify", true, {}},
       {"export", true, {"--what", "labels", "--out", "out.npy"}},
       {"config", false, {}},
+      {"bench index", false, {}},
   };
   return all;
 }
