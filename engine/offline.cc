@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kLabelsPerChunk = 4096;
-constexpr std::size_t kTuningQueries = 512;
+constexpr std::size_t kTuningQueries = 1024;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();

@@ -79,11 +79,16 @@ struct Tile {
 struct TileSet {
   int query_limit;
   std::array<Tile, 3> tiles;  // ascending queries
+  Tile of_range;              // one query over a few blocks
 };
 constexpr TileSet kAvx2Tiles{
-    63, {{{1, 2, avx2_tile<1, 2>}, {2, 2, avx2_tile<2, 2>}, {4, 1, avx2_tile<4, 1>}}}};
+    63,
+    {{{1, 2, avx2_tile<1, 2>}, {2, 2, avx2_tile<2, 2>}, {4, 1, avx2_tile<4, 1>}}},
+    {1, 2, avx2_tile<1, 2>}};
 constexpr TileSet kVnniTiles{
-    127, {{{1, 8, vnni_tile<1, 8>}, {4, 4, vnni_tile<4, 4>}, {8, 2, vnni_tile<8, 2>}}}};
+    127,
+    {{{1, 8, vnni_tile<1, 8>}, {4, 4, vnni_tile<4, 4>}, {8, 2, vnni_tile<8, 2>}}},
+    {1, 4, vnni_tile<1, 4>}};
 
 const TileSet& tiles_of(ByteIsa isa) {
   return isa == ByteIsa::kAvx512Vnni ? kVnniTiles : kAvx2Tiles;
@@ -126,7 +131,7 @@ class Contenders {
 
   float floor() const { return floor_; }  // an upper end below it is out
   void offer(const Interval& interval) {
-    if (interval.upper < floor_) return;
+    if (!(interval.upper >= floor_)) return;  // NaN stands for no row
     intervals_.push_back(interval);
     if (intervals_.size() >= limit_) prune();
   }
@@ -148,9 +153,9 @@ class Contenders {
   float floor_ = -std::numeric_limits<float>::infinity();
 };
 
-// Intervals of 16 rows from number `first` on; those from `end` on are padding.
+// Intervals of the 16 rows from number `first` on.
 void offer_block(const std::int32_t* sums, const ByteRows::Bounds& bounds, const Query& query,
-                 std::uint32_t first, std::uint32_t end, Contenders& contenders) {
+                 std::uint32_t first, Contenders& contenders) {
   alignas(32) float lower[kLanes], upper[kLanes];
   int above = 0;
   for (std::size_t half = 0; half < kLanes; half += 8) {
@@ -171,29 +176,67 @@ void offer_block(const std::int32_t* sums, const ByteRows::Bounds& bounds, const
         _mm256_movemask_ps(_mm256_cmp_ps(high, _mm256_set1_ps(contenders.floor()), _CMP_GE_OQ));
   }
   if (above == 0) return;
-  for (std::size_t lane = 0; lane < kLanes; ++lane) {
-    const std::uint32_t row = first + static_cast<std::uint32_t>(lane);
-    if (row < end) contenders.offer({lower[lane], upper[lane], row});
-  }
+  for (std::size_t lane = 0; lane < kLanes; ++lane)
+    contenders.offer({lower[lane], upper[lane], first + static_cast<std::uint32_t>(lane)});
+}
+
+// A query and its words for a kernel that takes one.
+Query measured(std::span<const float> vector, const ByteRows& bytes, int limit,
+               std::span<std::int8_t> codes) {
+  constexpr double kUnit = 1.0 / (1 << 24);  // of float32's rounding
+  const ByteVector rounded = to_bytes(vector, limit, codes);
+  Query query{.scale = rounded.scale, .error = rounded.error};
+  double squares = 0;
+  for (const float v : vector) squares += static_cast<double>(v) * static_cast<double>(v);
+  query.norm = static_cast<float>(std::sqrt(squares) * (1 + 1e-6));
+  for (const std::int8_t code : codes) query.offset += 128 * code;
+  // A float32 sum of n products is off by at most n units of |q| |x|, or of the smallest normal
+  // number; a few more units are for the interval's own arithmetic.
+  const double steps = static_cast<double>(vector.size()) + 16;
+  const double length = static_cast<double>(query.norm) * static_cast<double>(bytes.largest_norm());
+  query.rounding = static_cast<float>(
+      steps * (kUnit * length + static_cast<double>(std::numeric_limits<float>::min())));
+  return query;
+}
+
+// What is left of some searches of one query, scored in float32.
+void score(std::span<const float> vector, std::span<const Contenders* const> searches,
+           std::size_t k, const BoundedRows& rows, std::span<Hit> best) {
+  std::vector<float> lower;
+  for (const Contenders* search : searches)
+    for (const Interval& interval : search->intervals()) lower.push_back(interval.lower);
+  const float floor =
+      lower.size() < k ? -std::numeric_limits<float>::infinity() : kth_lower(lower, k);
+  std::vector<Candidate> candidates;
+  for (const Contenders* search : searches)
+    for (const Interval& interval : search->intervals())
+      if (interval.upper >= floor)
+        candidates.push_back({rows.vectors.row(interval.row).data(),
+                              rows.slots.empty() ? interval.row : rows.slots[interval.row]});
+  rescore(vector, candidates, best);
 }
 
 class Scan {
  public:
-  Scan(EmbeddingView queries, int k, const ByteRows& bytes, EmbeddingView rows, ByteIsa isa)
-      : bytes_(bytes), rows_(rows), k_(static_cast<std::size_t>(k)), set_(tiles_of(isa)) {
-    for (std::size_t q = 0; q < queries.rows(); ++q) queries_.push_back(measured(queries.row(q)));
-    pack(queries);
+  Scan(EmbeddingView queries, int k, const BoundedRows& rows, ByteIsa isa)
+      : rows_(rows), bytes_(*rows.bytes), k_(static_cast<std::size_t>(k)), set_(tiles_of(isa)) {
+    codes_.resize(queries.rows() * bytes_.groups() * 4);
+    for (std::size_t q = 0; q < queries.rows(); ++q)
+      queries_.push_back(
+          measured(queries.row(q), bytes_, set_.query_limit,
+                   std::span(codes_).subspan(q * bytes_.groups() * 4, bytes_.groups() * 4)));
+    pack(queries.rows());
   }
 
   std::vector<Hit> run(EmbeddingView queries) const {
     const std::size_t count = queries_.size();
-    const int threads = omp_get_max_threads();
-    std::vector<Contenders> contenders(count * static_cast<std::size_t>(threads), Contenders(k_));
+    const auto threads = static_cast<std::size_t>(omp_get_max_threads());
+    std::vector<Contenders> contenders(count * threads, Contenders(k_));
     // Below this a team of threads costs more than it saves.
     const bool worth_threads = bytes_.codes().size() * count > (std::size_t{1} << 20);
     const std::size_t step = blocks_per_task();
     const std::size_t tasks = (bytes_.blocks() + step - 1) / step;
-#pragma omp parallel num_threads(threads) if (worth_threads)
+#pragma omp parallel num_threads(static_cast <int>(threads)) if (worth_threads)
     {
       const auto thread = static_cast<std::size_t>(omp_get_thread_num());
       const auto own = std::span(contenders).subspan(thread * count, count);
@@ -203,40 +246,23 @@ class Scan {
     }
     std::vector<Hit> best(count * k_);
 #pragma omp parallel for schedule(dynamic) if (count > 1)
-    for (std::size_t q = 0; q < count; ++q)
-      score(queries.row(q), q, contenders, std::span(best).subspan(q * k_, k_));
+    for (std::size_t q = 0; q < count; ++q) {
+      std::vector<const Contenders*> searches;
+      for (std::size_t t = 0; t < threads; ++t) searches.push_back(&contenders[t * count + q]);
+      score(queries.row(q), searches, k_, rows_, std::span(best).subspan(q * k_, k_));
+    }
     return best;
   }
 
  private:
-  Query measured(std::span<const float> vector) {
-    constexpr double kUnit = 1.0 / (1 << 24);  // of float32's rounding
-    std::vector<std::int8_t> codes(bytes_.groups() * 4);
-    const ByteVector bytes = to_bytes(vector, set_.query_limit, codes);
-    Query query{.scale = bytes.scale, .error = bytes.error};
-    double squares = 0;
-    for (const float v : vector) squares += static_cast<double>(v) * static_cast<double>(v);
-    query.norm = static_cast<float>(std::sqrt(squares) * (1 + 1e-6));
-    for (const std::int8_t code : codes) query.offset += 128 * code;
-    // A float32 sum of n products is off by at most n units of |q| |x|, or of the smallest normal
-    // number; a few more units are for the interval's own arithmetic.
-    const double steps = static_cast<double>(vector.size()) + 16;
-    const double length =
-        static_cast<double>(query.norm) * static_cast<double>(bytes_.largest_norm());
-    query.rounding = static_cast<float>(
-        steps * (kUnit * length + static_cast<double>(std::numeric_limits<float>::min())));
-    codes_.insert(codes_.end(), codes.begin(), codes.end());
-    return query;
-  }
-
-  void pack(EmbeddingView queries) {
+  void pack(std::size_t queries) {
     const std::size_t groups = bytes_.groups();
-    for (std::size_t first = 0; first < queries.rows();) {
+    for (std::size_t first = 0; first < queries;) {
       std::size_t number = 0;
-      while (number + 1 < set_.tiles.size() && set_.tiles[number].queries < queries.rows() - first)
+      while (number + 1 < set_.tiles.size() && set_.tiles[number].queries < queries - first)
         ++number;
       const Tile& tile = set_.tiles[number];
-      const std::size_t taken = std::min(tile.queries, queries.rows() - first);
+      const std::size_t taken = std::min(tile.queries, queries - first);
       groups_.push_back({first, taken, &tile, packed_.size()});
       packed_.resize(packed_.size() + groups * tile.queries);  // absent queries are zero
       for (std::size_t q = 0; q < taken; ++q)
@@ -254,7 +280,6 @@ class Scan {
   }
 
   void look(std::size_t begin, std::size_t end, std::span<Contenders> contenders) const {
-    const auto last = static_cast<std::uint32_t>(bytes_.rows());
     alignas(64) std::array<std::int32_t, kMostTileSums> sums;
     for (const Group& group : groups_) {
       const Tile& tile = *group.tile;
@@ -264,28 +289,13 @@ class Scan {
           for (std::size_t i = 0; i < tile.blocks; ++i)
             offer_block(sums.data() + (q * tile.blocks + i) * kLanes, bytes_.bounds(b + i),
                         queries_[group.first + q], static_cast<std::uint32_t>((b + i) * kLanes),
-                        last, contenders[group.first + q]);
+                        contenders[group.first + q]);
       }
     }
   }
 
-  // What all threads found, scored in float32.
-  void score(std::span<const float> vector, std::size_t query,
-             std::span<const Contenders> contenders, std::span<Hit> best) const {
-    std::vector<float> lower;
-    for (std::size_t i = query; i < contenders.size(); i += queries_.size())
-      for (const Interval& interval : contenders[i].intervals()) lower.push_back(interval.lower);
-    const float floor = kth_lower(lower, k_);
-    std::vector<Candidate> candidates;
-    for (std::size_t i = query; i < contenders.size(); i += queries_.size())
-      for (const Interval& interval : contenders[i].intervals())
-        if (interval.upper >= floor)
-          candidates.push_back({rows_.row(interval.row).data(), interval.row});
-    rescore(vector, candidates, best);
-  }
-
+  const BoundedRows& rows_;
   const ByteRows& bytes_;
-  EmbeddingView rows_;
   std::size_t k_;
   const TileSet& set_;
   std::vector<Query> queries_;
@@ -301,9 +311,30 @@ ByteIsa best_byte_isa() {
   return vnni ? ByteIsa::kAvx512Vnni : ByteIsa::kAvx2;
 }
 
-std::vector<Hit> bounded_scan(EmbeddingView queries, int k, const ByteRows& bytes,
-                              EmbeddingView rows, ByteIsa isa) {
-  return Scan(queries, k, bytes, rows, isa).run(queries);
+std::vector<Hit> bounded_scan(EmbeddingView queries, int k, const BoundedRows& rows, ByteIsa isa) {
+  return Scan(queries, k, rows, isa).run(queries);
+}
+
+void bounded_scan(std::span<const float> query, const BoundedRows& rows,
+                  std::span<const BlockRange> ranges, std::span<Hit> best, ByteIsa isa) {
+  const ByteRows& bytes = *rows.bytes;
+  const TileSet& set = tiles_of(isa);
+  const Tile& tile = set.of_range;
+  std::vector<std::int32_t> words(bytes.groups());
+  std::vector<std::int8_t> codes(bytes.groups() * 4);
+  const Query measured_query = measured(query, bytes, set.query_limit, codes);
+  std::memcpy(words.data(), codes.data(), codes.size());
+  Contenders contenders(best.size());
+  alignas(64) std::array<std::int32_t, kMostTileSums> sums;
+  for (const BlockRange& range : ranges)
+    for (std::size_t b = range.begin; b < range.end; b += tile.blocks) {
+      tile.run(words.data(), bytes.block(b), bytes.groups(), sums.data());
+      for (std::size_t i = 0; i < std::min(tile.blocks, range.end - b); ++i)
+        offer_block(sums.data() + i * kLanes, bytes.bounds(b + i), measured_query,
+                    static_cast<std::uint32_t>((b + i) * kLanes), contenders);
+    }
+  const Contenders* only[] = {&contenders};
+  score(query, only, best.size(), rows, best);
 }
 
 }  // namespace dexter

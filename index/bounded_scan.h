@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "index/byte_rows.h"
@@ -14,12 +15,31 @@ namespace dexter {
 enum class ByteIsa { kAvx2, kAvx512Vnni };
 ByteIsa best_byte_isa();
 
+// What is searched: vectors, their bytes, and the number that answers call each by. `vectors`
+// [places x dim] stand as `bytes` has them; `slots` [places] has each one's number, kNoRow where
+// there is none; empty: the place.
+struct BoundedRows {
+  const ByteRows* bytes = nullptr;
+  EmbeddingView vectors;
+  std::span<const std::uint32_t> slots = {};
+};
+
 // Exact search in two looks. The first reads the rows' bytes and gives every score an interval it
 // surely lies in; a row whose upper end is below the k-th best lower end cannot be an answer. The
 // few that are left are scored in float32 as RowScan scores them, so the answers are RowScan's, bit
-// for bit. [queries x k] in order, padded with Hit{}. `bytes` is the copy of `rows`; 1 <= k <=
-// rows. Uses OpenMP threads, over the rows.
-std::vector<Hit> bounded_scan(EmbeddingView queries, int k, const ByteRows& bytes,
-                              EmbeddingView rows, ByteIsa isa = best_byte_isa());
+// for bit. [queries x k] in order, padded with Hit{}; k >= 1. Uses OpenMP threads, over the rows.
+std::vector<Hit> bounded_scan(EmbeddingView queries, int k, const BoundedRows& rows,
+                              ByteIsa isa = best_byte_isa());
+
+struct BlockRange {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+};
+
+// The same for one query over some blocks of the rows, on the caller's thread: fills `best`. Three
+// blocks must follow the last of every range.
+void bounded_scan(std::span<const float> query, const BoundedRows& rows,
+                  std::span<const BlockRange> ranges, std::span<Hit> best,
+                  ByteIsa isa = best_byte_isa());
 
 }  // namespace dexter

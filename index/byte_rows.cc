@@ -46,24 +46,34 @@ std::size_t ByteRows::code_bytes(std::size_t rows, int dim) {
   return block_count(rows) * kLanes * 4 * groups_of(dim);
 }
 
-ByteRows::ByteRows(EmbeddingView rows)
-    : rows_(rows.rows()),
+ByteRows::ByteRows(EmbeddingView rows) : ByteRows(rows, rows.rows(), {}) {}
+
+ByteRows::ByteRows(EmbeddingView rows, std::span<const std::uint32_t> slots)
+    : ByteRows(rows, slots.size(), slots) {}
+
+ByteRows::ByteRows(EmbeddingView rows, std::size_t places, std::span<const std::uint32_t> slots)
+    : rows_(places),
       groups_(groups_of(rows.dim())),
-      own_codes_(code_bytes(rows.rows(), rows.dim()), 128),
-      own_bounds_(block_count(rows.rows())),
+      own_codes_(code_bytes(places, rows.dim()), 128),
+      own_bounds_(block_count(places)),
       codes_(own_codes_),
       bounds_(own_bounds_) {
 #pragma omp parallel if (rows_ > 1024)
   {
     std::vector<std::int8_t> codes(groups_ * 4);
 #pragma omp for schedule(static)
-    for (std::size_t i = 0; i < rows_; ++i) {
-      const ByteVector row = to_bytes(rows.row(i), kRowLimit, codes);
+    for (std::size_t i = 0; i < own_bounds_.size() * kLanes; ++i) {
       Bounds& bounds = own_bounds_[i / kLanes];
       const std::size_t lane = i % kLanes;
-      bounds.scale[lane] = row.scale;
-      bounds.error[lane] = row.error;
-      bounds.norm[lane] = row.norm;
+      const std::size_t row = i >= places ? kNoRow : slots.empty() ? i : slots[i];
+      if (row == kNoRow) {
+        bounds.error[lane] = std::numeric_limits<float>::quiet_NaN();
+        continue;
+      }
+      const ByteVector bytes = to_bytes(rows.row(row), kRowLimit, codes);
+      bounds.scale[lane] = bytes.scale;
+      bounds.error[lane] = bytes.error;
+      bounds.norm[lane] = bytes.norm;
       std::uint8_t* out = &own_codes_[(i / kLanes * groups_ * kLanes + lane) * 4];
       for (std::size_t g = 0; g < groups_; ++g)
         for (std::size_t c = 0; c < 4; ++c)
@@ -83,7 +93,7 @@ ByteRows::ByteRows(std::size_t rows, int dim, std::span<const std::uint8_t> code
 void ByteRows::measure() {
   for (const Bounds& b : bounds_)
     for (std::size_t lane = 0; lane < kLanes; ++lane)
-      largest_norm_ = std::max(largest_norm_, b.norm[lane] + b.error[lane]);
+      largest_norm_ = std::max(largest_norm_, b.norm[lane] + b.error[lane]);  // never a NaN
 }
 
 }  // namespace dexter

@@ -2,12 +2,15 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
 #include "storage/embedding_matrix.h"
 
 namespace dexter {
+
+inline constexpr std::uint32_t kNoRow = std::numeric_limits<std::uint32_t>::max();
 
 // A copy of vectors in one byte a value, for a first look at a quarter of the memory: component j
 // of row i is about scale_i * (code_ij - 128), and `error`, `norm` bound what the copy hides:
@@ -30,8 +33,11 @@ class ByteRows {
   ByteRows() = default;
   ByteRows(ByteRows&&) = default;  // the spans move with what they span
   ByteRows& operator=(ByteRows&&) = default;
-  // Makes the copy, with OpenMP threads.
+  // Makes the copy, with OpenMP threads. `slots` tells which row stands at each place of it, or
+  // kNoRow; without it row i stands at i. A place without a row has an error of NaN, which no
+  // comparison lets through.
   explicit ByteRows(EmbeddingView rows);
+  ByteRows(EmbeddingView rows, std::span<const std::uint32_t> slots);
   // Borrows what `codes()` and `bounds()` of another gave; their owner must outlive this. The
   // lengths must be `code_bytes` and `block_count` of the shape.
   ByteRows(std::size_t rows, int dim, std::span<const std::uint8_t> codes,
@@ -40,7 +46,7 @@ class ByteRows {
   static std::size_t block_count(std::size_t rows);
   static std::size_t code_bytes(std::size_t rows, int dim);
 
-  std::size_t rows() const { return rows_; }
+  std::size_t rows() const { return rows_; }      // places
   std::size_t groups() const { return groups_; }  // of four components
   std::size_t blocks() const { return bounds_.size(); }
   const std::uint8_t* block(std::size_t b) const { return &codes_[b * groups_ * kLanes * 4]; }
@@ -50,6 +56,7 @@ class ByteRows {
   float largest_norm() const { return largest_norm_; }  // no vector is longer
 
  private:
+  ByteRows(EmbeddingView rows, std::size_t places, std::span<const std::uint32_t> slots);
   void measure();
 
   std::size_t rows_ = 0;

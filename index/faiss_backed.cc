@@ -9,8 +9,6 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include "index/tuning.h"
-
 namespace dexter {
 namespace {
 
@@ -72,25 +70,6 @@ void FaissBacked::save_rows(SectionFileWriter& writer) const {
              [&] { faiss::write_index(&faiss_index(), &out); });
   writer.end();
   writer.add(kLengthSection, std::to_string(out.bytes()));
-}
-
-void FaissBacked::measure(const SortedRows& rows, EmbeddingView queries, const Knob& knob) {
-  if (rows.size() == 0) return;
-  IndexOptions& options = core().options;
-  const Tuning tuning(rows, queries, options.seed);
-  const auto recall_at = [&](int value) {
-    SearchOptions search;
-    search.*knob.asked = value;
-    return tuning.recall([&](EmbeddingView q, int k) { return hits(q, k, search); });
-  };
-  const int given = options.*knob.saved;
-  const Tuning::Setting setting =
-      given > 0 ? Tuning::Setting{given, recall_at(given)}
-                : tuning.smallest(knob.first, knob.last, options.recall, recall_at);
-  options.*knob.saved = setting.value;
-  core().reason += fmt::format("; {} {} {} recall@10 {:.4f} (asked for {}) {}", setting.value,
-                               knob.name, setting.recall >= options.recall ? "reach" : "only reach",
-                               setting.recall, options.recall, tuning.described());
 }
 
 std::unique_ptr<faiss::Index> read_faiss(const SectionFileReader& reader, const IndexCore& core) {

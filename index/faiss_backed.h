@@ -30,17 +30,6 @@ class FaissBacked : public RankedIndex {
   virtual std::vector<Candidate> candidates(EmbeddingView queries, int k,
                                             const SearchOptions& options) const = 0;
   virtual const faiss::Index& faiss_index() const = 0;
-
-  // The setting that trades recall for time.
-  struct Knob {
-    std::string_view name;
-    int IndexOptions::*saved;
-    int SearchOptions::*asked;
-    int first;
-    int last;
-  };
-  // Sets the knob where it is 0, by measured recall, and adds what was measured to the reason.
-  void measure(const SortedRows& rows, EmbeddingView queries, const Knob& knob);
 };
 
 // Candidates asked of FAISS for k answers. Its rounding can misplace only rows whose scores lie

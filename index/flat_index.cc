@@ -1,9 +1,6 @@
 // Exact search over all rows.
-#include <spdlog/fmt/fmt.h>
-
 #include "index/bounded_scan.h"
 #include "index/ranked_index.h"
-#include "storage/error.h"
 
 namespace dexter {
 namespace {
@@ -22,7 +19,7 @@ class FlatIndex final : public RankedIndex {
 
  protected:
   std::vector<Hit> hits(EmbeddingView queries, int k, const SearchOptions&) const override {
-    return bounded_scan(queries, k, bytes_, rows_);
+    return bounded_scan(queries, k, {&bytes_, rows_});
   }
   std::size_t row_bytes() const override {
     return values().size_bytes() + bytes_.codes().size_bytes() + bytes_.bounds().size_bytes();
@@ -44,16 +41,6 @@ class FlatIndex final : public RankedIndex {
   ByteRows bytes_;
 };
 
-template <class T>
-std::span<const T> section(const SectionFileReader& reader, std::string_view name,
-                           std::size_t count) {
-  const std::span<const std::byte> bytes = reader.section(name);
-  ensure(bytes.size() == count * sizeof(T), ErrorKind::kCorrupt,
-         fmt::format("loading a flat index: {} bytes of {}, expected {}; build the index again",
-                     bytes.size(), name, count * sizeof(T)));
-  return {reinterpret_cast<const T*>(bytes.data()), count};
-}
-
 }  // namespace
 
 std::unique_ptr<VectorIndex> build_flat_index(IndexCore core, const SortedRows& rows,
@@ -67,9 +54,10 @@ std::unique_ptr<VectorIndex> build_flat_index(IndexCore core, const SortedRows& 
 std::unique_ptr<VectorIndex> load_flat_index(IndexCore core,
                                              std::shared_ptr<const SectionFileReader> reader) {
   const std::size_t rows = core.ids.size();
-  const auto values = section<float>(*reader, "rows", rows * static_cast<std::size_t>(core.dim));
-  const auto codes = section<std::uint8_t>(*reader, "codes", ByteRows::code_bytes(rows, core.dim));
-  const auto bounds = section<ByteRows::Bounds>(*reader, "bounds", ByteRows::block_count(rows));
+  const auto values = section_of<float>(*reader, "rows", rows * static_cast<std::size_t>(core.dim));
+  const auto codes =
+      section_of<std::uint8_t>(*reader, "codes", ByteRows::code_bytes(rows, core.dim));
+  const auto bounds = section_of<ByteRows::Bounds>(*reader, "bounds", ByteRows::block_count(rows));
   const EmbeddingView view(values.data(), rows, core.dim);
   ByteRows bytes(rows, core.dim, codes, bounds);
   return std::make_unique<FlatIndex>(std::move(core), view, std::move(bytes), std::move(reader));

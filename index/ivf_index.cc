@@ -1,14 +1,14 @@
 // Inverted lists: a query reads the lists of the nearest centroids only.
+#include <faiss/Clustering.h>
 #include <faiss/IndexFlat.h>
-#include <faiss/IndexIVFFlat.h>
-#include <faiss/invlists/DirectMap.h>
 
 #include <algorithm>
 #include <cmath>
-#include <exception>
+#include <cstring>
 
 #include <spdlog/fmt/fmt.h>
 
+#include "index/bounded_scan.h"
 #include "index/faiss_backed.h"
 
 namespace dexter {
@@ -19,21 +19,57 @@ constexpr std::size_t kSamplePerList = 64;
 constexpr int kClusteringRounds = 10;
 // Fewer rows per list make FAISS's k-means warn, rightly: such centroids are noise.
 constexpr double kRowsPerList = 39;
+constexpr std::size_t kLanes = ByteRows::kLanes;
 
-RowBlocks centroids_of(const faiss::IndexIVFFlat& index) {
-  RowBlocks blocks(index.nlist, index.d);
-  std::vector<float> centroid(static_cast<std::size_t>(index.d));
-  for (std::size_t i = 0; i < index.nlist; ++i) {
-    index.quantizer->reconstruct(static_cast<FaissId>(i), centroid.data());
-    blocks.set_row(i, centroid);
+// Where the rows stand: list after list, each from a new block on.
+struct Lists {
+  std::vector<std::uint32_t> begins;  // first block of each list, and the end of the last
+  std::vector<std::uint32_t> slots;   // row at each place, kNoRow where there is none
+};
+
+// `list_of` has the list of each row.
+Lists arranged(std::span<const std::uint32_t> list_of, std::size_t lists) {
+  std::vector<std::size_t> sizes(lists);
+  for (const std::uint32_t list : list_of) ++sizes[list];
+  Lists result;
+  std::uint32_t block = 0;
+  for (const std::size_t size : sizes) {
+    result.begins.push_back(block);
+    block += static_cast<std::uint32_t>((size + kLanes - 1) / kLanes);
   }
-  return blocks;
+  result.begins.push_back(block);
+  // A kernel reads up to three blocks past the last.
+  result.slots.assign((block + 3) * kLanes, kNoRow);
+  std::vector<std::size_t> next;
+  for (std::size_t list = 0; list < lists; ++list) next.push_back(result.begins[list] * kLanes);
+  for (std::uint32_t row = 0; row < list_of.size(); ++row) result.slots[next[list_of[row]]++] = row;
+  return result;
 }
 
-class IvfIndex final : public FaissBacked {
+class IvfIndex final : public RankedIndex {
  public:
-  IvfIndex(IndexCore core, std::unique_ptr<faiss::IndexIVFFlat> index)
-      : FaissBacked(std::move(core)), index_(std::move(index)), centroids_(centroids_of(*index_)) {}
+  // Builds: `rows` by number.
+  IvfIndex(IndexCore core, EmbeddingMatrix centroids, Lists lists, const SortedRows& rows)
+      : RankedIndex(std::move(core)), centroids_(std::move(centroids)), lists_(std::move(lists)) {
+    own_vectors_ = EmbeddingMatrix(lists_.slots.size(), rows.dim());
+    std::vector<std::uint32_t> places(lists_.slots.size());
+    for (std::uint32_t place = 0; place < places.size(); ++place) {
+      const std::uint32_t row = lists_.slots[place];
+      places[place] = row == kNoRow ? kNoRow : place;
+      if (row != kNoRow) std::ranges::copy(rows.row(row), own_vectors_.row(place).begin());
+    }
+    vectors_ = own_vectors_;
+    bytes_ = ByteRows(vectors_, places);
+  }
+  // `reader` owns what `vectors` and `bytes` borrow.
+  IvfIndex(IndexCore core, EmbeddingMatrix centroids, Lists lists, EmbeddingView vectors,
+           ByteRows bytes, std::shared_ptr<const SectionFileReader> reader)
+      : RankedIndex(std::move(core)),
+        reader_(std::move(reader)),
+        centroids_(std::move(centroids)),
+        lists_(std::move(lists)),
+        vectors_(vectors),
+        bytes_(std::move(bytes)) {}
 
   void tune(const SortedRows& rows, EmbeddingView queries) {
     measure(rows, queries,
@@ -41,71 +77,54 @@ class IvfIndex final : public FaissBacked {
   }
 
  protected:
-  const faiss::Index& faiss_index() const override { return *index_; }
+  std::vector<Hit> hits(EmbeddingView queries, int k, const SearchOptions& options) const override;
   std::size_t row_bytes() const override {
-    return core().ids.size() * (index_->code_size + sizeof(FaissId)) +
-           2 * centroids_.values().size_bytes();
+    return values().size_bytes() + bytes_.codes().size_bytes() + bytes_.bounds().size_bytes() +
+           (lists_.slots.size() + lists_.begins.size()) * sizeof(std::uint32_t) +
+           centroids_.rows() * static_cast<std::size_t>(core().dim) * sizeof(float) +
+           centroid_bytes_.codes().size_bytes();
   }
-  std::vector<Candidate> candidates(EmbeddingView queries, int k,
-                                    const SearchOptions& options) const override;
+  void save_rows(SectionFileWriter& writer) const override {
+    writer.add("rows", std::as_bytes(values()));
+    writer.add("codes", std::as_bytes(bytes_.codes()));
+    writer.add("bounds", std::as_bytes(bytes_.bounds()));
+    writer.add("slots", std::as_bytes(std::span(lists_.slots)));
+    writer.add("begins", std::as_bytes(std::span(lists_.begins)));
+    writer.add("centroids",
+               std::as_bytes(std::span(centroids_.data(),
+                                       centroids_.rows() * static_cast<std::size_t>(core().dim))));
+  }
 
  private:
-  // Centroids come from RowScan, so the lists read do not depend on the size of the batch.
-  void read_lists(std::span<const float> query, std::span<const Hit> nearest,
-                  std::span<Candidate> found) const;
+  std::span<const float> values() const {
+    return {vectors_.data(), vectors_.rows() * static_cast<std::size_t>(vectors_.dim())};
+  }
 
-  std::unique_ptr<faiss::IndexIVFFlat> index_;
-  RowBlocks centroids_;
+  std::shared_ptr<const SectionFileReader> reader_;
+  EmbeddingMatrix centroids_;
+  ByteRows centroid_bytes_{centroids_};
+  Lists lists_;
+  EmbeddingMatrix own_vectors_;
+  EmbeddingView vectors_;  // [places x dim]
+  ByteRows bytes_;
 };
 
-std::vector<Candidate> IvfIndex::candidates(EmbeddingView queries, int k,
-                                            const SearchOptions& options) const {
+std::vector<Hit> IvfIndex::hits(EmbeddingView queries, int k, const SearchOptions& options) const {
   const int asked = options.probes > 0 ? options.probes : core().options.probes;
-  const int probes = std::clamp(asked, 1, static_cast<int>(index_->nlist));
-  RowScan scan(queries, probes);
-  scan.add(centroids_);
-  const std::vector<Hit> nearest = scan.take();
-  const auto each = static_cast<std::size_t>(probes);
-  const std::size_t width = std::min(with_margin(k), core().ids.size());
-  std::vector<Candidate> found(queries.rows() * width);
-  std::exception_ptr failure;
+  const int probes = std::clamp(asked, 1, static_cast<int>(centroids_.rows()));
+  // Exact, so the lists read do not depend on the size of the batch.
+  const std::vector<Hit> nearest = bounded_scan(queries, probes, {&centroid_bytes_, centroids_});
+  const auto each = static_cast<std::size_t>(probes), width = static_cast<std::size_t>(k);
+  const BoundedRows rows{&bytes_, vectors_, lists_.slots};
+  std::vector<Hit> best(queries.rows() * width);
 #pragma omp parallel for schedule(dynamic) if (queries.rows() > 1)
   for (std::size_t i = 0; i < queries.rows(); ++i) {
-    try {
-      read_lists(queries.row(i), std::span(nearest).subspan(i * each, each),
-                 std::span(found).subspan(i * width, width));
-    } catch (...) {
-#pragma omp critical(dexter_ivf_failure)
-      failure = std::current_exception();
-    }
+    std::vector<BlockRange> ranges;
+    for (const Hit& list : std::span(nearest).subspan(i * each, each))
+      ranges.push_back({lists_.begins[list.row], lists_.begins[list.row + 1]});
+    bounded_scan(queries.row(i), rows, ranges, std::span(best).subspan(i * width, width));
   }
-  if (failure) std::rethrow_exception(failure);
-  return found;
-}
-
-void IvfIndex::read_lists(std::span<const float> query, std::span<const Hit> nearest,
-                          std::span<Candidate> found) const {
-  std::vector<FaissId> lists(nearest.size());
-  std::vector<float> list_scores(nearest.size());
-  for (std::size_t i = 0; i < nearest.size(); ++i) {
-    lists[i] = static_cast<FaissId>(nearest[i].row);
-    list_scores[i] = nearest[i].score;
-  }
-  faiss::IVFSearchParameters settings;
-  settings.nprobe = nearest.size();
-  std::vector<float> scores(found.size());
-  std::vector<FaissId> places(found.size());
-  index_->search_preassigned(1, query.data(), static_cast<FaissId>(found.size()), lists.data(),
-                             list_scores.data(), scores.data(), places.data(),
-                             /*store_pairs=*/true, &settings);
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    if (places[i] < 0) continue;
-    const std::size_t list = faiss::lo_listno(places[i]);
-    const std::size_t offset = faiss::lo_offset(places[i]);
-    const std::uint8_t* code = index_->invlists->get_codes(list) + offset * index_->code_size;
-    found[i] = {reinterpret_cast<const float*>(code),
-                static_cast<std::uint32_t>(index_->invlists->get_ids(list)[offset])};
-  }
+  return best;
 }
 
 std::size_t list_count(int asked, std::size_t rows) {
@@ -115,78 +134,98 @@ std::size_t list_count(int asked, std::size_t rows) {
   return std::max<std::size_t>(1, static_cast<std::size_t>(wanted));
 }
 
-std::unique_ptr<faiss::IndexIVFFlat> clustered(const IndexOptions& options,
-                                               const SortedRows& rows) {
+// k-means on the sphere, by FAISS. [lists x dim]; without rows one list at the origin.
+EmbeddingMatrix clustered(const IndexOptions& options, const SortedRows& rows) {
   const std::size_t lists = list_count(options.lists, rows.size());
-  auto quantizer = std::make_unique<faiss::IndexFlatIP>(rows.dim());
-  auto index = std::make_unique<faiss::IndexIVFFlat>(
-      quantizer.get(), static_cast<std::size_t>(rows.dim()), lists, faiss::METRIC_INNER_PRODUCT);
-  quantizer.release();
-  index->own_fields = true;
-  index->cp.seed = options.seed;
-  index->cp.niter = kClusteringRounds;
-  index->cp.min_points_per_centroid = 1;
-  if (rows.size() == 0) {  // one list at the origin
-    index->quantizer->add(1, std::vector<float>(static_cast<std::size_t>(rows.dim())).data());
-    index->is_trained = true;
-    return index;
-  }
+  EmbeddingMatrix centroids(lists, rows.dim());
+  if (rows.size() == 0) return centroids;
+  faiss::ClusteringParameters settings;
+  settings.seed = options.seed;
+  settings.niter = kClusteringRounds;
+  settings.min_points_per_centroid = 1;
+  settings.spherical = true;
+  faiss::Clustering clustering(rows.dim(), static_cast<int>(lists), settings);
+  faiss::IndexFlatIP nearest(rows.dim());
   const EmbeddingMatrix sample = rows.sample(lists * kSamplePerList, options.seed);
-  index->train(static_cast<FaissId>(sample.rows()), sample.data());
-  EmbeddingMatrix copy;
-  index->add(static_cast<FaissId>(rows.size()), rows.matrix(copy).data());
-  return index;
+  clustering.train(static_cast<FaissId>(sample.rows()), sample.data(), nearest);
+  std::ranges::copy(clustering.centroids, centroids.data());
+  return centroids;
 }
 
-// Every row in exactly one list.
-void check_lists(const faiss::IndexIVFFlat& index) {
-  const auto* flat = dynamic_cast<const faiss::IndexFlat*>(index.quantizer);
-  const auto rows = static_cast<std::size_t>(index.ntotal);
-  bool whole = flat != nullptr && flat->d == index.d &&
-               flat->ntotal == static_cast<FaissId>(index.nlist) && index.invlists != nullptr &&
-               index.invlists->nlist == index.nlist &&
-               index.code_size == static_cast<std::size_t>(index.d) * sizeof(float) &&
-               index.invlists->code_size == index.code_size;
+// The list of each row: that of the centroid it is most alike to.
+std::vector<std::uint32_t> assigned(EmbeddingView centroids, const SortedRows& rows) {
+  constexpr std::size_t kAtOnce = 4096;
+  const ByteRows bytes(centroids);
+  EmbeddingMatrix chunk(kAtOnce, rows.dim());
+  std::vector<std::uint32_t> list_of;
+  list_of.reserve(rows.size());
+  for (std::size_t first = 0; first < rows.size(); first += kAtOnce) {
+    const std::size_t count = std::min(kAtOnce, rows.size() - first);
+    for (std::size_t i = 0; i < count; ++i)
+      std::ranges::copy(rows.row(first + i), chunk.row(i).begin());
+    for (const Hit& hit : bounded_scan(chunk.view().rows(0, count), 1, {&bytes, centroids}))
+      list_of.push_back(hit.row);
+  }
+  return list_of;
+}
+
+// Every row in exactly one list, and every list within the slots.
+void check_lists(const Lists& lists, std::size_t rows) {
   std::vector<bool> seen(rows);
   std::size_t found = 0;
-  for (std::size_t list = 0; whole && list < index.nlist; ++list) {
-    const FaissId* ids = index.invlists->get_ids(list);
-    for (std::size_t i = 0; whole && i < index.invlists->list_size(list); ++i) {
-      const auto row = static_cast<std::size_t>(ids[i]);
-      whole = ids[i] >= 0 && row < rows && !seen[row];
-      if (whole) seen[row] = true;
-      ++found;
-    }
+  bool whole = lists.begins.front() == 0 && std::ranges::is_sorted(lists.begins) &&
+               lists.slots.size() == (lists.begins.back() + 3) * kLanes;
+  for (const std::uint32_t row : lists.slots) {
+    if (row == kNoRow) continue;
+    whole = whole && row < rows && !seen[row];
+    if (!whole) break;
+    seen[row] = true;
+    ++found;
   }
   ensure(whole && found == rows, ErrorKind::kCorrupt,
-         fmt::format(
-             "loading an ivf index: its lists hold {} rows of {}, or rows twice; build the index "
-             "again",
-             found, rows));
+         fmt::format("loading an ivf index: its lists do not hold each of {} rows once; build the "
+                     "index again",
+                     rows));
+}
+
+template <class T>
+std::vector<T> copy_of(std::span<const T> values) {
+  return {values.begin(), values.end()};
 }
 
 }  // namespace
 
 std::unique_ptr<VectorIndex> build_ivf_index(IndexCore core, const SortedRows& rows,
                                              EmbeddingView tuning_queries) {
-  auto faiss_index = translated(ErrorKind::kInternal, "building an ivf index",
-                                [&] { return clustered(core.options, rows); });
-  core.options.lists = static_cast<int>(faiss_index->nlist);
-  core.reason += fmt::format("; {} lists", faiss_index->nlist);
-  auto index = std::make_unique<IvfIndex>(std::move(core), std::move(faiss_index));
+  EmbeddingMatrix centroids = translated(ErrorKind::kInternal, "building an ivf index",
+                                         [&] { return clustered(core.options, rows); });
+  core.options.lists = static_cast<int>(centroids.rows());
+  core.reason += fmt::format("; {} lists", centroids.rows());
+  Lists lists = arranged(assigned(centroids, rows), centroids.rows());
+  auto index =
+      std::make_unique<IvfIndex>(std::move(core), std::move(centroids), std::move(lists), rows);
   index->tune(rows, tuning_queries);
   return index;
 }
 
 std::unique_ptr<VectorIndex> load_ivf_index(IndexCore core,
                                             std::shared_ptr<const SectionFileReader> reader) {
-  auto parsed = read_faiss(*reader, core);
-  auto* ivf = dynamic_cast<faiss::IndexIVFFlat*>(parsed.get());
-  ensure(ivf != nullptr, ErrorKind::kCorrupt,
-         "loading an ivf index: FAISS holds another kind; build the index again");
-  check_lists(*ivf);
-  parsed.release();
-  return std::make_unique<IvfIndex>(std::move(core), std::unique_ptr<faiss::IndexIVFFlat>(ivf));
+  const auto dim = static_cast<std::size_t>(core.dim);
+  const auto count = static_cast<std::size_t>(std::max(core.options.lists, 1));
+  Lists lists;
+  lists.begins = copy_of(section_of<std::uint32_t>(*reader, "begins", count + 1));
+  const std::size_t places = reader->section("slots").size() / sizeof(std::uint32_t);
+  lists.slots = copy_of(section_of<std::uint32_t>(*reader, "slots", places));
+  check_lists(lists, core.ids.size());
+  EmbeddingMatrix centroids(count, core.dim);
+  std::ranges::copy(section_of<float>(*reader, "centroids", count * dim), centroids.data());
+  const EmbeddingView vectors(section_of<float>(*reader, "rows", places * dim).data(), places,
+                              core.dim);
+  ByteRows bytes(places, core.dim,
+                 section_of<std::uint8_t>(*reader, "codes", ByteRows::code_bytes(places, core.dim)),
+                 section_of<ByteRows::Bounds>(*reader, "bounds", ByteRows::block_count(places)));
+  return std::make_unique<IvfIndex>(std::move(core), std::move(centroids), std::move(lists),
+                                    vectors, std::move(bytes), std::move(reader));
 }
 
 }  // namespace dexter

@@ -11,6 +11,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include "index/tuning.h"
 #include "storage/error.h"
 
 namespace dexter {
@@ -202,6 +203,25 @@ FileRef RankedIndex::save(const std::filesystem::path& file,
   writer.add("ids", std::as_bytes(std::span(core.ids)));
   save_rows(writer);
   return writer.commit(root);
+}
+
+void RankedIndex::measure(const SortedRows& rows, EmbeddingView queries, const Knob& knob) {
+  if (rows.size() == 0) return;
+  IndexOptions& options = core_.options;
+  const Tuning tuning(rows, queries, options.seed);
+  const auto recall_at = [&](int value) {
+    SearchOptions search;
+    search.*knob.asked = value;
+    return tuning.recall([&](EmbeddingView q, int k) { return hits(q, k, search); });
+  };
+  const int given = options.*knob.saved;
+  const Tuning::Setting setting =
+      given > 0 ? Tuning::Setting{given, recall_at(given)}
+                : tuning.smallest(knob.first, knob.last, options.recall, recall_at);
+  options.*knob.saved = setting.value;
+  core_.reason += fmt::format("; {} {} {} recall@10 {:.4f} (asked for {}) {}", setting.value,
+                              knob.name, setting.recall >= options.recall ? "reach" : "only reach",
+                              setting.recall, options.recall, tuning.described());
 }
 
 IndexCore load_core(const SectionFileReader& reader) {

@@ -9,6 +9,7 @@
 
 #include "index/row_scan.h"
 #include "index/vector_index.h"
+#include "storage/error.h"
 
 namespace dexter {
 
@@ -67,9 +68,31 @@ class RankedIndex : public VectorIndex {
   virtual std::size_t row_bytes() const = 0;  // memory that rows and structure hold
   virtual void save_rows(SectionFileWriter& writer) const = 0;
 
+  // The setting that trades recall for time.
+  struct Knob {
+    std::string_view name;
+    int IndexOptions::*saved;
+    int SearchOptions::*asked;
+    int first;
+    int last;
+  };
+  // Sets the knob where it is 0, by measured recall, and adds what was measured to the reason.
+  void measure(const SortedRows& rows, EmbeddingView queries, const Knob& knob);
+
  private:
   IndexCore core_;
 };
+
+// `count` values of a section. kCorrupt where its length is another.
+template <class T>
+std::span<const T> section_of(const SectionFileReader& reader, std::string_view name,
+                              std::size_t count) {
+  const std::span<const std::byte> bytes = reader.section(name);
+  ensure(bytes.size() == count * sizeof(T), ErrorKind::kCorrupt,
+         "loading an index: " + std::to_string(bytes.size()) + " bytes of " + std::string(name) +
+             ", expected " + std::to_string(count * sizeof(T)) + "; build the index again");
+  return {reinterpret_cast<const T*>(bytes.data()), count};
+}
 
 // The sections of the base. kCorrupt where they contradict each other.
 IndexCore load_core(const SectionFileReader& reader);

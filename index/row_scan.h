@@ -6,12 +6,11 @@
 #include <span>
 #include <vector>
 
+#include "index/byte_rows.h"
 #include "index/row_blocks.h"
 #include "storage/embedding_matrix.h"
 
 namespace dexter {
-
-inline constexpr std::uint32_t kNoRow = std::numeric_limits<std::uint32_t>::max();
 
 // A scored row. Every kind's scores are made by the kernels of this file, which add the products of
 // a row in component order, one fused step each: the same query and row give the same bits for

@@ -8,7 +8,7 @@
 namespace dexter {
 namespace {
 
-constexpr std::size_t kQueries = 256;
+constexpr std::size_t kQueries = 1024;
 constexpr std::size_t kRowsAtOnce = 8192;
 
 EmbeddingMatrix spaced(EmbeddingView queries) {

@@ -29,7 +29,7 @@ void expect_exact(const EmbeddingMatrix& rows, EmbeddingView queries, int k) {
   const ByteRows bytes(rows);
   const std::vector<Hit> expected = exact(rows, queries, k);
   for (const ByteIsa isa : isas())
-    EXPECT_EQ(bounded_scan(queries, k, bytes, rows, isa), expected)
+    EXPECT_EQ(bounded_scan(queries, k, {&bytes, rows}, isa), expected)
         << rows.rows() << " x " << rows.dim() << ", k " << k << ", kernel "
         << static_cast<int>(isa);
 }
@@ -75,8 +75,9 @@ TEST(BoundedScan, StaysExactWhereBytesBlurTheMost) {
 TEST(BoundedScan, KeepsTheFirstOfEqualRowsWhateverTheirNumber) {
   EmbeddingMatrix same(5000, 4);
   for (std::size_t i = 0; i < same.rows(); ++i) same.row(i)[0] = 0.3F;
+  const ByteRows bytes(same);
   const EmbeddingMatrix query = random_matrix(1, 4, 6);
-  const std::vector<Hit> found = bounded_scan(query, 30, ByteRows(same), same);
+  const std::vector<Hit> found = bounded_scan(query, 30, {&bytes, same});
   for (std::uint32_t i = 0; i < 30; ++i) EXPECT_EQ(found[i].row, i);
 }
 
@@ -88,9 +89,9 @@ TEST(BoundedScan, GivesTheSameBitsOnEveryThreadCountAndBatchSize) {
   const int before = omp_get_max_threads();
   for (const int threads : {1, 2, 3, 8}) {
     omp_set_num_threads(threads);
-    EXPECT_EQ(bounded_scan(queries, 15, bytes, rows), all) << threads << " threads";
+    EXPECT_EQ(bounded_scan(queries, 15, {&bytes, rows}), all) << threads << " threads";
     for (std::size_t q = 0; q < queries.rows(); ++q)
-      EXPECT_EQ(bounded_scan(queries.view().rows(q, 1), 15, bytes, rows),
+      EXPECT_EQ(bounded_scan(queries.view().rows(q, 1), 15, {&bytes, rows}),
                 std::vector<Hit>(all.begin() + static_cast<long>(q * 15),
                                  all.begin() + static_cast<long>(q * 15 + 15)));
   }

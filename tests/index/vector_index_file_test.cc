@@ -37,8 +37,8 @@ class IndexFile : public ::testing::TestWithParam<std::string> {
     Sections sections;
     {
       const SectionFileReader reader(folder_.path(), ref, "index", 2);
-      for (const std::string name :
-           {"about", "reason", "ids", "rows", "codes", "bounds", "faiss", "faiss_bytes"})
+      for (const std::string name : {"about", "reason", "ids", "rows", "codes", "bounds", "slots",
+                                     "begins", "centroids", "faiss", "faiss_bytes"})
         if (reader.has(name)) sections[name] = reader.text(name);
     }
     change(sections);
@@ -46,7 +46,7 @@ class IndexFile : public ::testing::TestWithParam<std::string> {
     for (const auto& [name, bytes] : sections) writer.add(name, bytes);
     return writer.commit(folder_.path());
   }
-  std::string rows_section() const { return GetParam() == "flat" ? "rows" : "faiss"; }
+  std::string rows_section() const { return GetParam() == "hnsw" ? "faiss" : "rows"; }
 
   TempDir folder_;
   const EmbeddingMatrix queries_ = Vectors(1, 12, 9).queries;
