@@ -7,7 +7,9 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include "index/code_rows.h"
 #include "index/faiss_backed.h"
+#include "index/graph_walk.h"
 
 namespace dexter {
 namespace {
@@ -23,7 +25,7 @@ const faiss::IndexFlat* stored_rows(const faiss::IndexHNSWFlat& index) {
 class HnswIndex final : public FaissBacked {
  public:
   HnswIndex(IndexCore core, std::unique_ptr<faiss::IndexHNSWFlat> index)
-      : FaissBacked(std::move(core)), index_(std::move(index)) {}
+      : FaissBacked(std::move(core)), index_(std::move(index)), codes_(stored_view()) {}
 
   void tune(const SortedRows& rows, EmbeddingView queries) {
     measure(rows, queries, {"ef", &IndexOptions::ef, &SearchOptions::ef, kSmallestEf, kLargestEf});
@@ -35,33 +37,43 @@ class HnswIndex final : public FaissBacked {
     const faiss::HNSW& graph = index_->hnsw;
     return core().ids.size() * static_cast<std::size_t>(core().dim) * sizeof(float) +
            graph.neighbors.size() * sizeof(faiss::HNSW::storage_idx_t) +
-           graph.offsets.size() * sizeof(std::size_t) + graph.levels.size() * sizeof(int);
+           graph.offsets.size() * sizeof(std::size_t) + graph.levels.size() * sizeof(int) +
+           codes_.bytes();
   }
 
   std::vector<Candidate> candidates(EmbeddingView queries, int k,
                                     const SearchOptions& options) const override {
     const int ef = options.ef > 0 ? options.ef : core().options.ef;
-    // FAISS 1.7.3 takes the length of the candidate queue from max(member efSearch, k) and only the
-    // end of the walk from the parameter; asking for ef answers makes both ef, without touching the
-    // member.
-    const std::size_t width =
-        std::min(std::max(static_cast<std::size_t>(ef), with_margin(k)), core().ids.size());
-    faiss::SearchParametersHNSW settings;
-    settings.efSearch = static_cast<int>(width);
-    std::vector<float> scores(queries.rows() * width);
-    std::vector<FaissId> rows(queries.rows() * width);
-    index_->search(static_cast<FaissId>(queries.rows()), queries.data(),
-                   static_cast<FaissId>(width), scores.data(), rows.data(), &settings);
-    const auto& stored = *stored_rows(*index_);
-    std::vector<Candidate> found(rows.size());
-    for (std::size_t i = 0; i < rows.size(); ++i)
-      if (rows[i] >= 0)
-        found[i] = {stored.get_xb() + rows[i] * stored.d, static_cast<std::uint32_t>(rows[i])};
+    const std::size_t rows = core().ids.size();
+    const std::size_t each = std::min(with_margin(k), rows);
+    const std::size_t width = std::min(std::max(static_cast<std::size_t>(ef), each), rows);
+    const EmbeddingView stored = stored_view();
+    const GraphView graph = graph_view();
+    std::vector<Candidate> found(queries.rows() * each);
+#pragma omp parallel for schedule(dynamic) if (queries.rows() > 1)
+    for (std::size_t i = 0; i < queries.rows(); ++i) {
+      const std::vector<Hit> hits = walk(graph, codes_, queries.row(i), width);
+      for (std::size_t j = 0; j < std::min(each, hits.size()); ++j)
+        found[i * each + j] = {stored.row(hits[j].row).data(), hits[j].row};
+    }
     return found;
   }
 
  private:
+  EmbeddingView stored_view() const {
+    return {stored_rows(*index_)->get_xb(), core().ids.size(), core().dim};
+  }
+  GraphView graph_view() const {
+    const faiss::HNSW& graph = index_->hnsw;
+    return {.links = {graph.neighbors.data(), graph.neighbors.size()},
+            .offsets = {graph.offsets.data(), graph.offsets.size()},
+            .layer_begins = graph.cum_nneighbor_per_level,
+            .entry = graph.entry_point,
+            .top_layer = graph.max_level};
+  }
+
   std::unique_ptr<faiss::IndexHNSWFlat> index_;
+  CodeRows codes_;  // walked by; FAISS's rows give the scores
 };
 
 std::unique_ptr<faiss::IndexHNSWFlat> linked(const IndexOptions& options, const SortedRows& rows) {

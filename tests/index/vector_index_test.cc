@@ -230,7 +230,7 @@ TEST_P(EveryKind, TunesOnItsOwnVectorsWhereNoQueriesAreGiven) {
   const auto index = build_index(quick_options(GetParam()), vectors_.matrix, vectors_.ids);
   EXPECT_GE(recall(index->search(vectors_.queries, 10), vectors_), 0.9);
   if (GetParam() != "flat") {
-    EXPECT_THAT(index->describe().reason, HasSubstr("on 256 of its own vectors"));
+    EXPECT_THAT(index->describe().reason, HasSubstr("on 1024 of its own vectors"));
   }
 }
 
