@@ -25,7 +25,7 @@ LIBRARIES = {
     "FAISS": (r"faiss/", r"index/\w+\.(cc|h)"),
     "LibTorch": (r"(torch|ATen|c10|caffe2)/", r"encoders/\w+\.(cc|h)|tools/threads\.cc"),
     "Boost.Asio and Beast": (r"boost/(asio|beast)", r"engine/http_server\.cc"),
-    "Boost.JSON": (r"boost/json", r"(storage|engine|tools)/\w+\.cc"),
+    "Boost.JSON": (r"boost/json", r"(storage|encoders|engine|tools)/\w+\.cc"),
     "Boost.Locale": (r"boost/locale/utf\.hpp", r"storage/\w+\.cc"),
     "spdlog": (r"spdlog/", r"\w+/\w+\.cc"),
     "CLI11": (r"CLI/", r"tools/\w+\.(cc|h)"),
