@@ -9,6 +9,7 @@
 #include "encoders/bag_model.h"
 #include "encoders/options_text.h"
 #include "encoders/trainer.h"
+#include "encoders/transformer_encoder.h"
 
 namespace dexter {
 namespace {
@@ -21,6 +22,8 @@ struct EncoderRow {
 constexpr EncoderRow kEncoders[] = {
     {{"bag", "embedding bag of words, word pairs and character n-grams; trains on a CPU"},
      &make_bag_encoder},
+    {{"transformer", "a pretrained model of the BERT family; needs --weights"},
+     &make_transformer_encoder},
 };
 
 }  // namespace
@@ -36,16 +39,14 @@ const std::vector<EncoderKind>& encoder_kinds() {
 
 std::unique_ptr<Encoder> load_encoder(const std::filesystem::path& root, const FileRef& ref) {
   SectionFileReader file(root, ref, "encoder", kEncoderFileVersion);
-  EncoderOptions options;
-  TextKind text_kind{};
-  read_options_text(file.text("options"), options, text_kind);
+  const std::string kind = OptionsReader(file.text("options")).value("kind");
   for (const EncoderRow& row : kEncoders)
-    if (row.kind.name == options.kind) return row.make(std::move(file), ref.checksum);
+    if (row.kind.name == kind) return row.make(std::move(file), ref.checksum);
   throw Error(
       ErrorKind::kIncompatible,
       fmt::format("opening {}: its encoder is of kind \"{}\", which this build does not know; "
                   "use a newer dexter",
-                  ref.name, options.kind));
+                  ref.name, kind));
 }
 
 }  // namespace dexter

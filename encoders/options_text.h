@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -7,10 +8,37 @@
 
 namespace dexter {
 
-// EncoderOptions and a text kind as "key=value" lines inside an encoder file.
+// Options as "key=value" lines inside an encoder file. Both are visitors of an options struct.
+class OptionsWriter {
+ public:
+  void operator()(std::string_view key, const std::string& value, std::string_view description);
+  void operator()(std::string_view key, const char* value, std::string_view description);
+  void operator()(std::string_view key, bool value, std::string_view description);
+  void operator()(std::string_view key, int value, std::string_view description);
+  void operator()(std::string_view key, double value, std::string_view description);
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+// kCorrupt for a line without '=', a key that is missing, and a value of another type.
+class OptionsReader {
+ public:
+  explicit OptionsReader(std::string_view text);
+  const std::string& value(std::string_view key) const;
+  void operator()(std::string_view key, std::string& out, std::string_view description) const;
+  void operator()(std::string_view key, bool& out, std::string_view description) const;
+  void operator()(std::string_view key, int& out, std::string_view description) const;
+  void operator()(std::string_view key, double& out, std::string_view description) const;
+
+ private:
+  std::map<std::string, std::string, std::less<>> values_;
+};
+
+// EncoderOptions and a text kind.
 std::string options_text(const EncoderOptions& options, TextKind text_kind);
-// kCorrupt for anything unreadable or out of its range. The kind may be one this build does not
-// know.
+// kCorrupt for anything unreadable or out of its range.
 void read_options_text(std::string_view text, EncoderOptions& options, TextKind& text_kind);
 
 }  // namespace dexter

@@ -70,9 +70,10 @@ int EncoderOptions::block_count() const {
 void EncoderOptions::validate() const {
   bool known = false;
   for (const EncoderKind& row : encoder_kinds()) known |= row.name == kind;
-  ensure(
-      known, ErrorKind::kInvalidInput,
-      fmt::format("encoder.kind is \"{}\", which this build does not have; choose \"bag\"", kind));
+  ensure(known, ErrorKind::kInvalidInput,
+         fmt::format("encoder.kind is \"{}\", which this build does not have; choose \"bag\" or "
+                     "\"transformer\"",
+                     kind));
   in_range("encoder.dim", dim, 16, 4096);
   multiple_of_16("encoder.dim", dim);
   in_range("encoder.blocks", blocks, 0, 64);
@@ -97,7 +98,7 @@ void LossOptions::validate() const {
 }
 
 void TrainerOptions::validate() const {
-  in_range("train.epochs", epochs, 1, 10'000);
+  in_range("train.epochs", epochs, 0, 10'000);
   in_range("train.batch", batch, 1, 1 << 16);
   in_range("train.negatives", negatives, 0, 1 << 24);
   in_range("train.hard_negatives", hard_negatives, 0, 1024);
@@ -122,6 +123,10 @@ TrainReport train_encoder(const EncoderOptions& encoder, const LossOptions& loss
   encoder.validate();
   loss.validate();
   options.validate();
+  ensure(options.epochs > 0, ErrorKind::kInvalidInput,
+         fmt::format("train.epochs is {}, but the {} encoder knows nothing before it has learnt; "
+                     "give 1 or more",
+                     options.epochs, encoder.kind));
   const auto start = Clock::now();
   progress.update({.stage = "reading features", .done = 0, .total = set.train.size()});
   BagTrainer trainer(encoder, loss, options, set, neighbours, progress);

@@ -58,7 +58,9 @@ struct TrainerOptions {
 
 template <class Visitor>
 void visit(Visitor& v, EncoderOptions& o) {
-  v("kind", o.kind, "encoder: bag (embedding bag of words, word pairs and character n-grams)");
+  v("kind", o.kind,
+    "encoder: bag (embedding bag of words, word pairs and character n-grams) or transformer (a "
+    "pretrained model, options transformer.*)");
   v("dim", o.dim, "dimensions of a vector, a multiple of 16");
   v("blocks", o.blocks,
     "parts of a vector (0: one per 256 dimensions), each trained by itself with its own order and "
@@ -87,7 +89,8 @@ void visit(Visitor& v, LossOptions& o) {
 
 template <class Visitor>
 void visit(Visitor& v, TrainerOptions& o) {
-  v("epochs", o.epochs, "passes over the training documents");
+  v("epochs", o.epochs,
+    "passes over the training documents; the transformer takes 0, which keeps it as it is");
   v("batch", o.batch, "documents per step");
   v("negatives", o.negatives, "labels sampled per step beside the batch's own; 0 for all labels");
   v("learning_rate", o.learning_rate, "Adam's, of the embedding tables; falls linearly to 0");

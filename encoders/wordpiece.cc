@@ -141,7 +141,7 @@ WordPiece::WordPiece(std::string_view text, const std::string& source) : source_
   unknown_ = id_of(unknown);
   begin_ = id_of("[CLS]");
   end_ = id_of("[SEP]");
-  padding_ = id_of("[PAD]");
+  for (const auto& [piece, id] : pieces_) id_count_ = std::max(id_count_, id + 1);
 }
 
 std::int32_t WordPiece::id_of(std::string_view token) const {

@@ -22,8 +22,7 @@ class WordPiece {
   // "[SEP]", becomes that token.
   std::vector<std::int32_t> encode(std::string_view text, std::size_t longest) const;
 
-  std::size_t vocabulary_size() const { return pieces_.size(); }
-  std::int32_t padding() const { return padding_; }
+  std::int32_t id_count() const { return id_count_; }  // ids are below it
 
  private:
   struct Hash {
@@ -43,7 +42,7 @@ class WordPiece {
   std::size_t longest_word_ = 100, longest_piece_ = 0;  // in characters, in bytes
   Pieces pieces_;
   std::vector<std::pair<std::string, std::int32_t>> special_;  // found in the raw text
-  std::int32_t unknown_ = 0, begin_ = 0, end_ = 0, padding_ = 0;
+  std::int32_t unknown_ = 0, begin_ = 0, end_ = 0, id_count_ = 0;
 };
 
 // The tokenizer.json of a vocab.txt and a tokenizer_config.json, which may be empty.

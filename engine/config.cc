@@ -48,6 +48,7 @@ void collect(std::vector<Field>& fields, const char* section, Options& options) 
 std::vector<Field> fields_of(Config& config) {
   std::vector<Field> fields;
   collect(fields, "encoder", config.encoder);
+  collect(fields, "transformer", config.transformer);
   collect(fields, "loss", config.loss);
   collect(fields, "train", config.train);
   collect(fields, "index", config.index);
@@ -188,6 +189,7 @@ void RuntimeOptions::validate() const {
 
 void Config::validate() const {
   encoder.validate();
+  transformer.validate();
   loss.validate();
   train.validate();
   index.validate();

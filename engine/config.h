@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "encoders/trainer.h"
+#include "encoders/transformer_options.h"
 #include "index/vector_index.h"
 
 namespace dexter {
@@ -25,6 +26,7 @@ void visit(Visitor& v, RuntimeOptions& o) {
 // description gives JSON both ways, `--set` and the help.
 struct Config {
   EncoderOptions encoder;
+  TransformerOptions transformer;
   LossOptions loss;
   TrainerOptions train;
   IndexOptions index;

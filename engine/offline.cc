@@ -9,6 +9,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "encoders/encoder.h"
+#include "encoders/transformer_encoder.h"
 #include "engine/history.h"
 #include "engine/training_corpus.h"
 #include "storage/crash_point.h"
@@ -165,6 +166,23 @@ EncodedLabels tuning_queries(const Catalog& catalog, const Encoder& encoder, con
   return queries;
 }
 
+// The checkpoint of config.transformer.weights as the store's encoder.
+TrainReport adopt_pretrained(const Catalog& catalog, const Config& config,
+                             const std::string& file) {
+  const std::optional<CorpusInfo>& corpus = catalog.manifest().corpus;
+  ensure(corpus.has_value(), ErrorKind::kNotFound,
+         fmt::format("training in {}: the store has no corpus; run `dexter import`",
+                     catalog.path().string()));
+  ensure(corpus->text_kind == TextKind::kNatural, ErrorKind::kInvalidInput,
+         "training: the corpus has sparse features, but a transformer reads text; choose "
+         "--encoder bag");
+  ensure(config.train.epochs == 0, ErrorKind::kInvalidInput,
+         fmt::format("training: train.epochs is {}, but a transformer is used as it was "
+                     "pretrained; give --epochs 0",
+                     config.train.epochs));
+  return adopt_transformer(config.transformer, catalog.path(), file);
+}
+
 // The stored configuration, which tells how the encoder was trained, with the options of this run.
 Config effective_config(const Manifest& manifest, const Config& config) {
   Config effective = config;
@@ -220,7 +238,6 @@ TrainReport train(Catalog& catalog, const Config& config, bool resume,
                   const std::function<void(const EpochRecord&)>& on_epoch,
                   const Progress& progress) {
   config.validate();
-  const TrainingSet set = load_training_set(catalog, config.train.validation_fraction, progress);
   const fs::path checkpoint = catalog.path() / "train" / "checkpoint";
   entries_of(checkpoint.parent_path());
   // A run stopped before its first checkpoint resumes at the beginning, to the same result.
@@ -230,8 +247,14 @@ TrainReport train(Catalog& catalog, const Config& config, bool resume,
   const auto observe = [&](const EpochRecord& epoch) {
     if (on_epoch) on_epoch(epoch);
   };
-  TrainReport report = train_encoder(config.encoder, config.loss, config.train, set, catalog.path(),
-                                     file, checkpoint, resume, nearest_labels, observe, progress);
+  TrainReport report;
+  if (config.encoder.kind == "transformer") {
+    report = adopt_pretrained(catalog, config, file);
+  } else {
+    const TrainingSet set = load_training_set(catalog, config.train.validation_fraction, progress);
+    report = train_encoder(config.encoder, config.loss, config.train, set, catalog.path(), file,
+                           checkpoint, resume, nearest_labels, observe, progress);
+  }
   report.encoder.corpus = catalog.manifest().corpus->number;
   crash_point("train.before_history");
   catalog.put_note("history", to_json(report));

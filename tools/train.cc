@@ -65,8 +65,10 @@ void print_summary(Context& context, const TrainReport& report) {
   table
       .row({"encoder", fmt::format("{}, {} dimensions, {}", report.encoder.kind, report.encoder.dim,
                                    size_of(report.encoder.file.bytes))})
-      .row({"kept", fmt::format("epoch {}{}", report.best_epoch,
-                                report.stopped_early ? ", stopped early" : "")})
+      .row({"kept", report.best_epoch == 0
+                        ? "as it was pretrained"
+                        : fmt::format("epoch {}{}", report.best_epoch,
+                                      report.stopped_early ? ", stopped early" : "")})
       .row({"time", duration_of(report.seconds)});
   context.terminal.print(table.text());
   context.terminal.remark(fmt::format("next: dexter index --store {}", context.store.string()));
@@ -110,6 +112,8 @@ Runner add(CLI::App& app, Context& context) {
       ->group("Run");
   arguments->add_to(
       app, {{"--encoder", "encoder.kind", "KIND", names_in(encoder_kinds())},
+            {"--weights", "transformer.weights", "DIR",
+             "folder of a pretrained model, for --encoder transformer"},
             {"--loss", "loss.name", "LOSS", names_in(loss_kinds())},
             {"--epochs", "train.epochs", "N", "passes over the training documents"},
             {"--seed", "train.seed", "N", "the same seed and threads give the same encoder"},
@@ -131,7 +135,8 @@ constinit const Verb kTrainVerb = {
         "the former encoder until `dexter index`.",
     .examples =
         "dexter train --store my-store\n"
-        "dexter train --store my-store --preset fast --seed 7",
+        "dexter train --store my-store --preset fast --seed 7\n"
+        "dexter train --store my-store --encoder transformer --weights DIR --epochs 0",
     .next = "dexter index --store my-store",
     .interrupted = "finished epochs are kept, go on with",
     .resumes = true,

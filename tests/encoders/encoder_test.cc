@@ -38,7 +38,7 @@ struct Trained {
         encoder(load_encoder(folder.path(), file)) {}
 };
 
-// (kind, hidden)
+// (kind, hidden); transformer_encoder_test has the kind that needs weights.
 class EveryEncoder : public ::testing::TestWithParam<std::pair<std::string, int>> {
  protected:
   static TinyTraining training() {
@@ -58,7 +58,8 @@ class EveryEncoder : public ::testing::TestWithParam<std::pair<std::string, int>
 std::vector<std::pair<std::string, int>> kinds() {
   std::vector<std::pair<std::string, int>> all;
   for (const EncoderKind& kind : encoder_kinds())
-    for (const int hidden : {0, 32}) all.emplace_back(kind.name, hidden);
+    for (const int hidden : {0, 32})
+      if (kind.name != "transformer") all.emplace_back(kind.name, hidden);
   return all;
 }
 
@@ -223,9 +224,9 @@ TEST(Encoder, AFileOfAnotherTypeOrKindIsIncompatible) {
   const FileRef index = other.commit(folder.path());
   expect_error(
       ErrorKind::kIncompatible, [&] { load_encoder(folder.path(), index); }, "index");
-  const FileRef newer = file_with_options(folder, {.kind = "transformer"});
+  const FileRef newer = file_with_options(folder, {.kind = "oracle"});
   expect_error(
-      ErrorKind::kIncompatible, [&] { load_encoder(folder.path(), newer); }, "transformer",
+      ErrorKind::kIncompatible, [&] { load_encoder(folder.path(), newer); }, "oracle",
       "newer dexter");
 }
 

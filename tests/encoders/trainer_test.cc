@@ -374,7 +374,7 @@ TEST(TrainerOptions, NameTheKeyItsValueAndItsRange) {
       LossOptions(), [](auto& o) { o.logit_adjustment = -1; }, "loss.logit_adjustment is -1",
       "0 to 10");
   refused(
-      Train(), [](auto& o) { o.epochs = 0; }, "train.epochs is 0", "1 to 10000");
+      Train(), [](auto& o) { o.epochs = -1; }, "train.epochs is -1", "0 to 10000");
   refused(
       Train(), [](auto& o) { o.batch = 0; }, "train.batch is 0", "1 to 65536");
   refused(

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "encoders/wordpiece_unicode.h"
+#include "tests/encoders/tiny_transformer.h"
 #include "tests/support/expect_error.h"
 
 namespace dexter {
@@ -14,10 +15,8 @@ using testing::expect_error;
 using Ids = std::vector<std::int32_t>;
 
 constexpr std::int32_t kUnknown = 1, kBegin = 2, kEnd = 3, kMask = 4;
-// Numbered by line from 0.
-constexpr const char* kVocabulary =
-    "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nun\n##aff\n##able\ncafe\ni\n,\n!\n中\nσισυφοσ\n##s\na\n##"
-    "b\n";
+// Ids are numbered by its line from 0.
+constexpr const char* kVocabulary = testing::kTinyVocabulary;
 
 WordPiece tokenizer(std::string_view config = "") {
   return WordPiece(tokenizer_json_of(kVocabulary, config, "the test"), "the test");
@@ -37,7 +36,7 @@ TEST(WordPiece, TakesTheLongestPiecesOrTheWholeWordIsUnknown) {
   EXPECT_EQ(ids("cafes ab"), (Ids{8, 14, 15, 16}));
   EXPECT_EQ(ids(""), Ids{});
   EXPECT_EQ(ids(" \t\n"), Ids{});
-  EXPECT_EQ(tokenizer().vocabulary_size(), 17u);
+  EXPECT_EQ(tokenizer().id_count(), 17);
 }
 
 TEST(WordPiece, FoldsCaseAndAccentsAndDropsControls) {

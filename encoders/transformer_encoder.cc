@@ -1,0 +1,154 @@
+// The transformer encoder of a store: options, tokenizer and weights in one file.
+#include "encoders/transformer_encoder.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "encoders/bag_model.h"
+#include "encoders/options_text.h"
+#include "encoders/transformer_tower.h"
+#include "encoders/wordpiece.h"
+
+namespace dexter {
+namespace {
+
+Precision precision_named(std::string_view name) {
+  return name == "bfloat16" ? Precision::kBfloat16 : Precision::kFloat32;
+}
+
+class TransformerEncoder final : public Encoder {
+ public:
+  TransformerEncoder(const SectionFileReader& file, std::string fingerprint)
+      : fingerprint_(std::move(fingerprint)), tokenizer_(file.text("tokenizer"), "an encoder") {
+    OptionsReader reader(file.text("options"));
+    visit(reader, options_);
+    options_.validate();
+    const TransformerShape shape = read_shape(file.text("config"), "an encoder's config.json");
+    const auto parameters =
+        read_parameters(shape, SafetensorsReader(file.section("weights"), "an encoder's weights"));
+    for (const FloatTensor& parameter : parameters) parameters_ += parameter.values.size();
+    tower_.emplace(shape, pooling_named(options_.pooling), parameters,
+                   precision_named(options_.precision));
+  }
+
+  EmbeddingMatrix encode(std::span<const std::string> texts) const override {
+    return encode_all(texts.size(), options_.document_prefix,
+                      [&](std::size_t i) -> const std::string& { return texts[i]; });
+  }
+  EmbeddingMatrix encode_labels(std::span<const Label> labels) const override {
+    return encode_all(labels.size(), options_.label_prefix,
+                      [&](std::size_t i) -> const std::string& { return labels[i].text; });
+  }
+
+  int dim() const override { return options_.dim; }
+  std::string_view kind() const override { return "transformer"; }
+  std::string fingerprint() const override { return fingerprint_; }
+  std::size_t parameter_count() const override { return parameters_; }
+
+ private:
+  template <class TextOf>
+  EmbeddingMatrix encode_all(std::size_t rows, const std::string& prefix,
+                             const TextOf& text_of) const {
+    std::vector<std::vector<std::int32_t>> ids(rows);
+    const auto longest = static_cast<std::size_t>(options_.max_tokens);
+#pragma omp parallel for schedule(dynamic, 64) if (rows > 64)
+    for (std::size_t i = 0; i < rows; ++i) {
+      constexpr std::size_t kFrame = 2;  // a text without a token of its own has no vector
+      if (tokenizer_.encode(text_of(i), longest).size() <= kFrame) continue;
+      ids[i] = tokenizer_.encode(prefix + text_of(i), longest);
+    }
+    return tower_->encode(ids, options_.dim);
+  }
+
+  std::string fingerprint_;
+  TransformerOptions options_;
+  WordPiece tokenizer_;
+  std::size_t parameters_ = 0;
+  std::optional<TransformerTower> tower_;
+};
+
+}  // namespace
+
+void TransformerOptions::validate() const {
+  if (pooling != "auto") pooling_named(pooling);
+  const auto in_range = [](std::string_view key, int number, int most) {
+    ensure(number >= 0 && number <= most, ErrorKind::kInvalidInput,
+           fmt::format("transformer.{} is {}, but must lie in 0 to {}", key, number, most));
+  };
+  in_range("max_tokens", max_tokens, 1 << 16);
+  in_range("dim", dim, 1 << 15);
+  for (const std::string* prefix : {&document_prefix, &label_prefix})
+    ensure(
+        prefix->find('\n') == std::string::npos, ErrorKind::kInvalidInput,
+        "transformer.document_prefix and label_prefix are one line each; leave the line break out");
+  ensure(
+      precision == "float32" || precision == "bfloat16", ErrorKind::kInvalidInput,
+      fmt::format("transformer.precision is \"{}\", but must be float32 or bfloat16", precision));
+}
+
+TransformerOptions resolved(const TransformerOptions& options,
+                            const TransformerCheckpoint& checkpoint) {
+  const TransformerShape shape = read_shape(checkpoint.config, "config.json");
+  TransformerOptions own = options;
+  if (own.pooling == "auto") own.pooling = name_of(checkpoint.pooling);
+  if (own.max_tokens == 0) own.max_tokens = checkpoint.max_tokens;
+  if (own.dim == 0) own.dim = shape.hidden;
+  ensure(own.dim <= shape.hidden, ErrorKind::kInvalidInput,
+         fmt::format("transformer.dim is {}, but the checkpoint has {} dimensions; keep at most "
+                     "these",
+                     own.dim, shape.hidden));
+  ensure(own.max_tokens >= 3 && own.max_tokens <= shape.positions, ErrorKind::kInvalidInput,
+         fmt::format("transformer.max_tokens is {}, but must lie in 3 to the checkpoint's {}",
+                     own.max_tokens, shape.positions));
+  return own;
+}
+
+FileRef save_transformer(const TransformerOptions& options, const TransformerCheckpoint& checkpoint,
+                         const std::filesystem::path& root, const std::string& name) {
+  OptionsWriter writer;
+  writer("kind", "transformer", "");
+  TransformerOptions copy = options;
+  copy.weights.clear();  // the same weights make the same file, wherever they lay
+  visit(writer, copy);
+  const WordPiece tokenizer(checkpoint.tokenizer, "tokenizer.json");
+  const TransformerShape shape = read_shape(checkpoint.config, "config.json");
+  ensure(tokenizer.id_count() <= shape.vocabulary, ErrorKind::kIncompatible,
+         fmt::format("reading a checkpoint: its tokenizer has {} ids but its model {} rows; give "
+                     "the files of one model",
+                     tokenizer.id_count(), shape.vocabulary));
+  const std::span weights(checkpoint.weights.data(), checkpoint.weights.size());
+  read_parameters(shape, SafetensorsReader(std::as_bytes(weights), "model.safetensors"));
+  SectionFileWriter file(root / name, "encoder", kEncoderFileVersion);
+  file.add("options", writer.text());
+  file.add("config", checkpoint.config);
+  file.add("tokenizer", checkpoint.tokenizer);
+  file.add("weights", checkpoint.weights);
+  return file.commit(root);
+}
+
+TrainReport adopt_transformer(const TransformerOptions& options, const std::filesystem::path& root,
+                              const std::string& encoder_file) {
+  options.validate();
+  ensure(!options.weights.empty(), ErrorKind::kInvalidInput,
+         "training a transformer: transformer.weights is empty; give --weights the folder of a "
+         "checkpoint (tools/fetch-encoder brings one)");
+  const auto start = std::chrono::steady_clock::now();
+  const TransformerCheckpoint checkpoint = read_checkpoint(options.weights);
+  const TransformerOptions own = resolved(options, checkpoint);
+  TrainReport report;
+  report.encoder.file = save_transformer(own, checkpoint, root, encoder_file);
+  report.encoder.kind = "transformer";
+  report.encoder.fingerprint = report.encoder.file.checksum;
+  report.encoder.dim = own.dim;
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return report;
+}
+
+std::unique_ptr<Encoder> make_transformer_encoder(SectionFileReader file, std::string fingerprint) {
+  return std::make_unique<TransformerEncoder>(file, std::move(fingerprint));
+}
+
+}  // namespace dexter

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "encoders/encoder.h"
+#include "encoders/trainer.h"
+#include "encoders/transformer_checkpoint.h"
+#include "encoders/transformer_options.h"
+
+namespace dexter {
+
+// Takes the file over. `fingerprint` names its content.
+std::unique_ptr<Encoder> make_transformer_encoder(SectionFileReader file, std::string fingerprint);
+
+// Options with every "auto" and 0 replaced by what the checkpoint says. kInvalidInput where they do
+// not fit it.
+TransformerOptions resolved(const TransformerOptions& options,
+                            const TransformerCheckpoint& checkpoint);
+
+// Writes the encoder of the checkpoint in `options.weights`, as it is. The report's history is
+// empty and its `corpus` is left 0 for the caller. Errors: as read_checkpoint; kInvalidInput
+// without weights.
+TrainReport adopt_transformer(const TransformerOptions& options, const std::filesystem::path& root,
+                              const std::string& encoder_file);
+
+// Writes the encoder of a checkpoint; `options` are resolved. The file is committed when this
+// returns.
+FileRef save_transformer(const TransformerOptions& options, const TransformerCheckpoint& checkpoint,
+                         const std::filesystem::path& root, const std::string& name);
+
+}  // namespace dexter

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <string>
+
+namespace dexter {
+
+// Options of the transformer encoder, each described once by `visit`.
+struct TransformerOptions {
+  std::string weights = {};      // folder of the checkpoint
+  std::string pooling = "auto";  // auto, mean, cls, last or max
+  int max_tokens = 0;            // of a text, the frame counted; 0: what the checkpoint says
+  int dim = 0;                   // leading dimensions kept of a vector; 0: all
+  std::string document_prefix = {}, label_prefix = {};
+  std::string precision = "float32";  // float32 or bfloat16
+  void validate() const;              // kInvalidInput naming the option, its value and its range
+};
+
+template <class Visitor>
+void visit(Visitor& v, TransformerOptions& o) {
+  v("weights", o.weights,
+    "folder of a BERT-family checkpoint: config.json, model.safetensors, tokenizer.json or "
+    "vocab.txt");
+  v("pooling", o.pooling,
+    "a text's vector out of its tokens': mean, cls, last or max; auto takes the checkpoint's own, "
+    "else mean");
+  v("max_tokens", o.max_tokens, "tokens of a text at most; 0 for what the checkpoint says");
+  v("dim", o.dim, "leading dimensions of a vector that are kept; 0 for all");
+  v("document_prefix", o.document_prefix, "put before every document and query");
+  v("label_prefix", o.label_prefix, "put before every label");
+  v("precision", o.precision, "of encoding: float32, or bfloat16 at about twice the rate");
+}
+
+}  // namespace dexter

@@ -1,0 +1,67 @@
+// Encoding with a transformer, in batches of alike length.
+#include "encoders/transformer_tower.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "encoders/row_kernels.h"
+#include "encoders/transformer_network.h"
+
+namespace dexter {
+namespace {
+
+// Enough for the matrix library's full rate, few enough to stay in the cache; see
+// transformer_bench.
+constexpr std::size_t kBatchTokens = 2048;
+
+}  // namespace
+
+struct TransformerTower::Impl {
+  TransformerNetwork network;
+
+  void encode_batch(std::span<const std::vector<std::int32_t>> texts,
+                    std::span<const std::uint32_t> order, EmbeddingMatrix& out) const {
+    const PackedTexts packed = pack(texts, order, network.device());
+    const at::Tensor vectors = network.forward(packed, /*dropout=*/0)
+                                   .narrow(1, 0, out.dim())
+                                   .to(at::kCPU, at::kFloat)
+                                   .contiguous();
+    const float* row = vectors.const_data_ptr<float>();
+    for (const std::uint32_t text : order) {
+      row_kernels().normalise(row, out.row(text).data(), out.dim());
+      row += out.dim();
+    }
+  }
+};
+
+TransformerTower::TransformerTower(const TransformerShape& shape, Pooling pooling,
+                                   std::span<const FloatTensor> parameters, Precision precision) {
+  const auto type = precision == Precision::kBfloat16 ? at::kBFloat16 : at::kFloat;
+  impl_ =
+      std::make_unique<Impl>(Impl{TransformerNetwork(shape, pooling, parameters, type, at::kCPU)});
+}
+
+TransformerTower::~TransformerTower() = default;
+
+EmbeddingMatrix TransformerTower::encode(std::span<const std::vector<std::int32_t>> texts,
+                                         int dim) const {
+  const c10::InferenceMode no_graph;
+  EmbeddingMatrix out(texts.size(), dim);
+  std::vector<std::uint32_t> order(texts.size());
+  std::iota(order.begin(), order.end(), 0u);
+  std::erase_if(order, [&](std::uint32_t i) { return texts[i].empty(); });
+  std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
+    return texts[a].size() < texts[b].size();
+  });
+  for (std::size_t first = 0; first < order.size();) {
+    std::size_t end = first, tokens = 0;
+    while (end < order.size() &&
+           (end == first || tokens + texts[order[end]].size() <= kBatchTokens))
+      tokens += texts[order[end++]].size();
+    impl_->encode_batch(texts, std::span(order).subspan(first, end - first), out);
+    first = end;
+  }
+  return out;
+}
+
+}  // namespace dexter

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "encoders/matrix_product.h"
+#include "encoders/safetensors.h"
+#include "encoders/transformer_checkpoint.h"
+#include "storage/embedding_matrix.h"
+
+namespace dexter {
+
+// A transformer that encodes. Immutable, safe from many threads.
+class TransformerTower {
+ public:
+  // Parameters as parameters_of(shape) lists them.
+  TransformerTower(const TransformerShape& shape, Pooling pooling,
+                   std::span<const FloatTensor> parameters, Precision precision);
+  ~TransformerTower();
+
+  // Unit vectors [texts x dim] of the first `dim` dimensions; a text of no token gives a zero row.
+  // Texts are taken in batches of alike length, so their order does not matter to speed.
+  EmbeddingMatrix encode(std::span<const std::vector<std::int32_t>> texts, int dim) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace dexter
