@@ -2,7 +2,6 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <cstring>
-#include <sstream>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -15,44 +14,12 @@ namespace {
 
 constexpr std::uint32_t kCheckpointVersion = 1;
 
-struct FieldWriter {
-  std::string text;
-  template <class T>
-  void operator()(std::string_view key, const T& value, std::string_view) {
-    text += fmt::format("{}={}\n", key, value);
-  }
-};
-
-std::string state_text(const TrainingState& state) {
-  std::string text =
-      fmt::format("{} {} {} {}\n", state.epoch, state.step, state.best_epoch, state.best_ndcg);
-  for (const EpochRecord& r : state.history)
-    text +=
-        fmt::format("{} {} {} {} {} {} {} {}\n", r.epoch, r.loss, r.validation_p1, r.validation_p5,
-                    r.learning_rate, r.seconds, r.documents_per_second, r.resident_bytes);
-  return text;
-}
-
-TrainingState read_state(std::string_view text) {
-  std::istringstream in{std::string(text)};
-  TrainingState state;
-  in >> state.epoch >> state.step >> state.best_epoch >> state.best_ndcg;
-  ensure(static_cast<bool>(in), ErrorKind::kCorrupt,
-         "resuming a training: its checkpoint's state is unreadable; train without --resume");
-  EpochRecord r;
-  while (in >> r.epoch >> r.loss >> r.validation_p1 >> r.validation_p5 >> r.learning_rate >>
-         r.seconds >> r.documents_per_second >> r.resident_bytes)
-    state.history.push_back(r);
-  return state;
-}
-
 }  // namespace
 
 // What a checkpoint must share with the run that resumes it: options, and the corpus as seen by
 // training.
 std::string BagTrainer::identity() const {
-  FieldWriter fields;
-  fields.text = options_text(model_.options, model_.text_kind);
+  OptionsWriter fields;
   LossOptions loss = loss_options_;
   visit(fields, loss);
   TrainerOptions options = options_;
@@ -64,7 +31,8 @@ std::string BagTrainer::identity() const {
                                 documents_.features.size() * sizeof(BagFeature), corpus);
   for (const auto& row : positives_)
     corpus = XXH3_64bits_withSeed(row.data(), row.size() * sizeof(std::uint32_t), corpus);
-  return fields.text + fmt::format("corpus={:016x}\n", corpus);
+  return options_text(model_.options, model_.text_kind) + fields.text() +
+         fmt::format("corpus={:016x}\n", corpus);
 }
 
 std::vector<std::pair<std::string, std::vector<float>*>> BagTrainer::tensors() {

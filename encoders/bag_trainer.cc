@@ -5,10 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
 #include <numeric>
-
-#include <unistd.h>
 
 namespace dexter {
 namespace {
@@ -17,31 +14,6 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-std::uint64_t resident_bytes() {
-  std::uint64_t total = 0, resident = 0;
-  std::ifstream("/proc/self/statm") >> total >> resident;
-  return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-}
-
-std::vector<std::uint32_t> rows_of(const Example& example) {
-  std::vector<std::uint32_t> rows;
-  for (const LabelId label : example.labels) rows.push_back(value(label));
-  std::sort(rows.begin(), rows.end());
-  return rows;
-}
-
-// Validation documents scored after an epoch: so many that scoring costs a second or two, not
-// minutes.
-std::size_t validation_limit(const TrainerOptions& options, std::size_t labels) {
-  constexpr std::size_t kScores = 300'000'000, kFewest = 1000;
-  return std::min(static_cast<std::size_t>(options.validation_documents),
-                  std::max(kFewest, kScores / std::max<std::size_t>(labels, 1)));
-}
-
-std::uint64_t mixed(std::uint64_t seed, std::uint64_t salt) {
-  return seed * 0x9E3779B97F4A7C15u + salt;
 }
 
 }  // namespace
@@ -79,7 +51,7 @@ void BagTrainer::read_documents(const TrainingSet& set) {
   const FeatureOptions features = feature_options(model_.options);
   for (const Example& example : set.train) {
     if (example.labels.empty()) continue;
-    positives_.push_back(rows_of(example));
+    positives_.push_back(label_rows(example));
     append_text(documents_, example.text, set.text_kind, features, model_.vocabulary);
     for (const std::uint32_t label : positives_.back()) {
       has_training_[label] = 1;
@@ -96,7 +68,7 @@ void BagTrainer::read_documents(const TrainingSet& set) {
   const std::size_t limit = validation_limit(options_, set.labels.size());
   for (const Example& example : set.validation) {
     if (validation_positives_.size() == limit) break;
-    validation_positives_.push_back(rows_of(example));
+    validation_positives_.push_back(label_rows(example));
     append_text(validation_documents_, example.text, set.text_kind, features, model_.vocabulary);
   }
 }
@@ -121,12 +93,9 @@ bool BagTrainer::stopped_early() const {
 
 bool BagTrainer::finished() const { return state_.epoch >= options_.epochs || stopped_early(); }
 
-// Rises over the warm-up, then falls linearly to 0 at the last step of the last epoch.
 float BagTrainer::schedule(std::int64_t step) const {
   const auto total = static_cast<double>(steps_per_epoch_) * options_.epochs;
-  const double warmup = std::max(1.0, options_.warmup * total);
-  const auto taken = static_cast<double>(step);
-  return static_cast<float>(taken < warmup ? (taken + 1) / warmup : 1 - taken / total);
+  return static_cast<float>(rate_share(step, total, options_.warmup));
 }
 
 const EpochRecord& BagTrainer::run_epoch() {
@@ -157,7 +126,7 @@ const EpochRecord& BagTrainer::run_epoch() {
 
 double BagTrainer::run_block(std::size_t block) {
   const auto epoch = static_cast<std::uint64_t>(state_.epoch + 1);
-  std::mt19937_64 random(mixed(mixed(options_.seed, epoch), block));
+  std::mt19937_64 random(mixed_seed(mixed_seed(options_.seed, epoch), block));
   std::vector<std::uint32_t> order(positives_.size());
   std::iota(order.begin(), order.end(), 0u);
   std::shuffle(order.begin(), order.end(), random);

@@ -16,18 +16,10 @@
 #include "encoders/loss.h"
 #include "encoders/score_step.h"
 #include "encoders/table_optimizer.h"
+#include "encoders/training_state.h"
 #include "encoders/validation.h"
 
 namespace dexter {
-
-// What a run goes on from: everything that is not derived from the set, the options and the epoch.
-struct TrainingState {
-  int epoch = 0;          // finished
-  std::int64_t step = 0;  // taken in each block
-  int best_epoch = 0;
-  double best_ndcg = -1;
-  std::vector<EpochRecord> history;
-};
 
 // Trains the bag encoder, in every epoch one block after the other: each has its own order of
 // documents, negatives and dropped features. Every random choice of an epoch comes from the seed,

@@ -32,6 +32,9 @@ void OptionsWriter::operator()(std::string_view key, bool value, std::string_vie
 void OptionsWriter::operator()(std::string_view key, int value, std::string_view) {
   text_ += fmt::format("{}={}\n", key, value);
 }
+void OptionsWriter::operator()(std::string_view key, std::uint64_t value, std::string_view) {
+  text_ += fmt::format("{}={}\n", key, value);
+}
 void OptionsWriter::operator()(std::string_view key, double value, std::string_view) {
   text_ += fmt::format("{}={}\n", key, value);
 }

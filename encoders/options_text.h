@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
@@ -15,6 +16,7 @@ class OptionsWriter {
   void operator()(std::string_view key, const char* value, std::string_view description);
   void operator()(std::string_view key, bool value, std::string_view description);
   void operator()(std::string_view key, int value, std::string_view description);
+  void operator()(std::string_view key, std::uint64_t value, std::string_view description);
   void operator()(std::string_view key, double value, std::string_view description);
   const std::string& text() const { return text_; }
 

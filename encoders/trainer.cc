@@ -7,7 +7,7 @@
 #include <chrono>
 
 #include "encoders/bag_trainer.h"
-#include "storage/file_io.h"
+#include "encoders/training_run.h"
 
 namespace dexter {
 namespace {
@@ -22,40 +22,6 @@ void multiple_of_16(std::string_view key, int number) {
   ensure(number % 16 == 0, ErrorKind::kInvalidInput,
          fmt::format("{} is {}, but must be a multiple of 16", key, number));
 }
-
-// The best epoch's encoder lies beside the checkpoint until the run ends.
-class BestEncoder {
- public:
-  BestEncoder(const std::filesystem::path& root, const std::filesystem::path& checkpoint)
-      : root_(root), file_(checkpoint) {
-    if (!file_.empty()) file_ += ".best";
-  }
-
-  void keep(const BagModel& model) {
-    if (file_.empty()) return;
-    model.save(root_, std::filesystem::relative(file_, root_).string());
-  }
-  // Moves the kept encoder to its place; nothing kept (or a run that ends at its best epoch) saves
-  // `model`.
-  FileRef commit(const BagModel& model, bool model_is_best, const std::string& name) {
-    if (model_is_best || file_.empty() || !std::filesystem::exists(file_)) {
-      const FileRef saved = model.save(root_, name);
-      discard();
-      return saved;
-    }
-    SectionFileReader(file_, "encoder", kEncoderFileVersion).verify();
-    std::filesystem::rename(file_, root_ / name);
-    sync_folder((root_ / name).parent_path());
-    return SectionFileReader(root_ / name, "encoder", kEncoderFileVersion).reference(root_);
-  }
-  void discard() const {
-    std::error_code ignored;
-    if (!file_.empty()) std::filesystem::remove(file_, ignored);
-  }
-
- private:
-  std::filesystem::path root_, file_;
-};
 
 }  // namespace
 
@@ -130,34 +96,13 @@ TrainReport train_encoder(const EncoderOptions& encoder, const LossOptions& loss
   const auto start = Clock::now();
   progress.update({.stage = "reading features", .done = 0, .total = set.train.size()});
   BagTrainer trainer(encoder, loss, options, set, neighbours, progress);
-  BestEncoder best(root, checkpoint);
-  if (resume)
-    trainer.load_checkpoint(checkpoint);
-  else
-    best.discard();
-
-  auto saved = Clock::now();
-  while (!trainer.finished()) {
-    on_epoch(trainer.run_epoch());
-    const bool is_best = trainer.state().best_epoch == trainer.state().epoch;
-    if (trainer.finished() || checkpoint.empty()) continue;
-    if (is_best && options.patience > 0) best.keep(trainer.model());
-    if (std::chrono::duration<double>(Clock::now() - saved).count() >= options.checkpoint_seconds) {
-      progress.update({.stage = "writing a checkpoint"});
-      trainer.save_checkpoint(checkpoint);
-      saved = Clock::now();
-    }
-  }
-  const TrainingState& state = trainer.state();
-  TrainReport report;
-  report.encoder.file = best.commit(trainer.model(), state.best_epoch == state.epoch, encoder_file);
+  const auto save = [&](const std::filesystem::path& folder, const std::string& name) {
+    return trainer.model().save(folder, name);
+  };
+  TrainReport report = run_training(trainer, save, options, {root, encoder_file, checkpoint},
+                                    resume, on_epoch, progress);
   report.encoder.kind = encoder.kind;
-  report.encoder.fingerprint = report.encoder.file.checksum;
   report.encoder.dim = encoder.dim;
-  report.history = state.history;
-  report.best_epoch = state.best_epoch;
-  report.stopped_early = trainer.stopped_early();
-  report.resumed = resume;
   report.seconds = std::chrono::duration<double>(Clock::now() - start).count();
   return report;
 }

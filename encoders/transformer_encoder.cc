@@ -31,7 +31,7 @@ class TransformerEncoder final : public Encoder {
         read_parameters(shape, SafetensorsReader(file.section("weights"), "an encoder's weights"));
     for (const FloatTensor& parameter : parameters) parameters_ += parameter.values.size();
     tower_.emplace(shape, pooling_named(options_.pooling), parameters,
-                   precision_named(options_.precision));
+                   precision_named(options_.precision), options_.device);
   }
 
   EmbeddingMatrix encode(std::span<const std::string> texts) const override {
@@ -74,12 +74,19 @@ class TransformerEncoder final : public Encoder {
 
 void TransformerOptions::validate() const {
   if (pooling != "auto") pooling_named(pooling);
-  const auto in_range = [](std::string_view key, int number, int most) {
-    ensure(number >= 0 && number <= most, ErrorKind::kInvalidInput,
-           fmt::format("transformer.{} is {}, but must lie in 0 to {}", key, number, most));
+  const auto in_range = [](std::string_view key, auto number, auto least, auto most) {
+    ensure(number >= least && number <= most, ErrorKind::kInvalidInput,
+           fmt::format("transformer.{} is {}, but must lie in {} to {}", key, number, least, most));
   };
-  in_range("max_tokens", max_tokens, 1 << 16);
-  in_range("dim", dim, 1 << 15);
+  in_range("max_tokens", max_tokens, 0, 1 << 16);
+  in_range("dim", dim, 0, 1 << 15);
+  in_range("learning_rate", learning_rate, 0.0, 1.0);
+  in_range("weight_decay", weight_decay, 0.0, 1.0);
+  in_range("dropout", dropout, 0.0, 0.95);
+  in_range("clip", clip, 0.0, 1e9);
+  in_range("chunk_tokens", chunk_tokens, 1, 1 << 24);
+  ensure(device == "auto" || device == "cpu" || device == "cuda", ErrorKind::kInvalidInput,
+         fmt::format("transformer.device is \"{}\", but must be auto, cpu or cuda", device));
   for (const std::string* prefix : {&document_prefix, &label_prefix})
     ensure(
         prefix->find('\n') == std::string::npos, ErrorKind::kInvalidInput,
@@ -112,6 +119,7 @@ FileRef save_transformer(const TransformerOptions& options, const TransformerChe
   writer("kind", "transformer", "");
   TransformerOptions copy = options;
   copy.weights.clear();  // the same weights make the same file, wherever they lay
+  copy.device = "auto";  // and wherever they were trained
   visit(writer, copy);
   const WordPiece tokenizer(checkpoint.tokenizer, "tokenizer.json");
   const TransformerShape shape = read_shape(checkpoint.config, "config.json");
@@ -129,14 +137,18 @@ FileRef save_transformer(const TransformerOptions& options, const TransformerChe
   return file.commit(root);
 }
 
-TrainReport adopt_transformer(const TransformerOptions& options, const std::filesystem::path& root,
-                              const std::string& encoder_file) {
+TransformerCheckpoint read_weights(const TransformerOptions& options) {
   options.validate();
   ensure(!options.weights.empty(), ErrorKind::kInvalidInput,
          "training a transformer: transformer.weights is empty; give --weights the folder of a "
          "checkpoint (tools/fetch-encoder brings one)");
+  return read_checkpoint(options.weights);
+}
+
+TrainReport adopt_transformer(const TransformerOptions& options, const std::filesystem::path& root,
+                              const std::string& encoder_file) {
   const auto start = std::chrono::steady_clock::now();
-  const TransformerCheckpoint checkpoint = read_checkpoint(options.weights);
+  const TransformerCheckpoint checkpoint = read_weights(options);
   const TransformerOptions own = resolved(options, checkpoint);
   TrainReport report;
   report.encoder.file = save_transformer(own, checkpoint, root, encoder_file);

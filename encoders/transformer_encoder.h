@@ -19,9 +19,11 @@ std::unique_ptr<Encoder> make_transformer_encoder(SectionFileReader file, std::s
 TransformerOptions resolved(const TransformerOptions& options,
                             const TransformerCheckpoint& checkpoint);
 
+// The checkpoint in `options.weights`. kInvalidInput without weights; else as read_checkpoint.
+TransformerCheckpoint read_weights(const TransformerOptions& options);
+
 // Writes the encoder of the checkpoint in `options.weights`, as it is. The report's history is
-// empty and its `corpus` is left 0 for the caller. Errors: as read_checkpoint; kInvalidInput
-// without weights.
+// empty and its `corpus` is left 0 for the caller. Errors: as read_weights.
 TrainReport adopt_transformer(const TransformerOptions& options, const std::filesystem::path& root,
                               const std::string& encoder_file);
 

@@ -40,6 +40,7 @@ class TransformerNetwork {
 
   const TransformerShape& shape() const { return shape_; }
   std::vector<at::Tensor>& parameters() { return parameters_; }
+  const std::vector<at::Tensor>& parameters() const { return parameters_; }
   at::Device device() const { return parameters_.front().device(); }
 
  private:

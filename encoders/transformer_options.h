@@ -12,7 +12,13 @@ struct TransformerOptions {
   int dim = 0;                   // leading dimensions kept of a vector; 0: all
   std::string document_prefix = {}, label_prefix = {};
   std::string precision = "float32";  // float32 or bfloat16
-  void validate() const;              // kInvalidInput naming the option, its value and its range
+  std::string device = "auto";        // auto, cpu or cuda
+  double learning_rate = 1e-4;
+  double weight_decay = 0.01;
+  double dropout = 0;
+  double clip = 1;          // largest norm of a step's gradient; 0 for none
+  int chunk_tokens = 4096;  // encoded with their graph at once
+  void validate() const;    // kInvalidInput naming the option, its value and its range
 };
 
 template <class Visitor>
@@ -27,7 +33,16 @@ void visit(Visitor& v, TransformerOptions& o) {
   v("dim", o.dim, "leading dimensions of a vector that are kept; 0 for all");
   v("document_prefix", o.document_prefix, "put before every document and query");
   v("label_prefix", o.label_prefix, "put before every label");
-  v("precision", o.precision, "of encoding: float32, or bfloat16 at about twice the rate");
+  v("precision", o.precision,
+    "of the products of encoding and training: float32, or bfloat16 at three times the rate where "
+    "the processor has it");
+  v("device", o.device, "auto (the GPU where one is there), cpu or cuda");
+  v("learning_rate", o.learning_rate, "AdamW's; rises over train.warmup, then falls linearly to 0");
+  v("weight_decay", o.weight_decay, "AdamW's, of matrices; biases and normalisations have none");
+  v("dropout", o.dropout, "probability, in training, of hidden states and attention");
+  v("clip", o.clip, "gradients of a step are scaled down to this norm; 0 for none");
+  v("chunk_tokens", o.chunk_tokens,
+    "tokens encoded with their graph at once: memory of training against its speed");
 }
 
 }  // namespace dexter

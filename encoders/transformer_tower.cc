@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "encoders/row_kernels.h"
+#include "encoders/transformer_device.h"
 #include "encoders/transformer_network.h"
 
 namespace dexter {
@@ -35,10 +36,11 @@ struct TransformerTower::Impl {
 };
 
 TransformerTower::TransformerTower(const TransformerShape& shape, Pooling pooling,
-                                   std::span<const FloatTensor> parameters, Precision precision) {
+                                   std::span<const FloatTensor> parameters, Precision precision,
+                                   const std::string& device) {
   const auto type = precision == Precision::kBfloat16 ? at::kBFloat16 : at::kFloat;
-  impl_ =
-      std::make_unique<Impl>(Impl{TransformerNetwork(shape, pooling, parameters, type, at::kCPU)});
+  impl_ = std::make_unique<Impl>(
+      Impl{TransformerNetwork(shape, pooling, parameters, type, device_named(device))});
 }
 
 TransformerTower::~TransformerTower() = default;

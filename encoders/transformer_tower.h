@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "encoders/matrix_product.h"
@@ -15,9 +16,11 @@ namespace dexter {
 // A transformer that encodes. Immutable, safe from many threads.
 class TransformerTower {
  public:
-  // Parameters as parameters_of(shape) lists them.
+  // Parameters as parameters_of(shape) lists them. `device` is auto, cpu or cuda; kInvalidInput
+  // where it is not here.
   TransformerTower(const TransformerShape& shape, Pooling pooling,
-                   std::span<const FloatTensor> parameters, Precision precision);
+                   std::span<const FloatTensor> parameters, Precision precision,
+                   const std::string& device);
   ~TransformerTower();
 
   // Unit vectors [texts x dim] of the first `dim` dimensions; a text of no token gives a zero row.

@@ -9,7 +9,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "encoders/encoder.h"
-#include "encoders/transformer_encoder.h"
+#include "encoders/transformer_trainer.h"
 #include "engine/history.h"
 #include "engine/training_corpus.h"
 #include "storage/crash_point.h"
@@ -166,21 +166,32 @@ EncodedLabels tuning_queries(const Catalog& catalog, const Encoder& encoder, con
   return queries;
 }
 
-// The checkpoint of config.transformer.weights as the store's encoder.
-TrainReport adopt_pretrained(const Catalog& catalog, const Config& config,
-                             const std::string& file) {
+// Fails where the store's corpus cannot teach an encoder of this kind.
+void check_corpus(const Catalog& catalog, std::string_view encoder) {
   const std::optional<CorpusInfo>& corpus = catalog.manifest().corpus;
   ensure(corpus.has_value(), ErrorKind::kNotFound,
          fmt::format("training in {}: the store has no corpus; run `dexter import`",
                      catalog.path().string()));
-  ensure(corpus->text_kind == TextKind::kNatural, ErrorKind::kInvalidInput,
+  ensure(corpus->text_kind == TextKind::kNatural || encoder != "transformer",
+         ErrorKind::kInvalidInput,
          "training: the corpus has sparse features, but a transformer reads text; choose "
          "--encoder bag");
-  ensure(config.train.epochs == 0, ErrorKind::kInvalidInput,
-         fmt::format("training: train.epochs is {}, but a transformer is used as it was "
-                     "pretrained; give --epochs 0",
-                     config.train.epochs));
-  return adopt_transformer(config.transformer, catalog.path(), file);
+}
+
+// An encoder of the kind the configuration asks for, learnt from the store's corpus.
+TrainReport learn(const Catalog& catalog, const Config& config, const TrainingFiles& files,
+                  bool resume, const std::function<void(const EpochRecord&)>& on_epoch,
+                  const Progress& progress) {
+  const bool transformer = config.encoder.kind == "transformer";
+  check_corpus(catalog, config.encoder.kind);
+  if (transformer && config.train.epochs == 0)
+    return adopt_transformer(config.transformer, files.root, files.encoder);
+  const TrainingSet set = load_training_set(catalog, config.train.validation_fraction, progress);
+  if (transformer)
+    return train_transformer(config.transformer, config.loss, config.train, set, files, resume,
+                             nearest_labels, on_epoch, progress);
+  return train_encoder(config.encoder, config.loss, config.train, set, files.root, files.encoder,
+                       files.checkpoint, resume, nearest_labels, on_epoch, progress);
 }
 
 // The stored configuration, which tells how the encoder was trained, with the options of this run.
@@ -247,14 +258,8 @@ TrainReport train(Catalog& catalog, const Config& config, bool resume,
   const auto observe = [&](const EpochRecord& epoch) {
     if (on_epoch) on_epoch(epoch);
   };
-  TrainReport report;
-  if (config.encoder.kind == "transformer") {
-    report = adopt_pretrained(catalog, config, file);
-  } else {
-    const TrainingSet set = load_training_set(catalog, config.train.validation_fraction, progress);
-    report = train_encoder(config.encoder, config.loss, config.train, set, catalog.path(), file,
-                           checkpoint, resume, nearest_labels, observe, progress);
-  }
+  TrainReport report =
+      learn(catalog, config, {catalog.path(), file, checkpoint}, resume, observe, progress);
   report.encoder.corpus = catalog.manifest().corpus->number;
   crash_point("train.before_history");
   catalog.put_note("history", to_json(report));

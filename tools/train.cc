@@ -114,6 +114,8 @@ Runner add(CLI::App& app, Context& context) {
       app, {{"--encoder", "encoder.kind", "KIND", names_in(encoder_kinds())},
             {"--weights", "transformer.weights", "DIR",
              "folder of a pretrained model, for --encoder transformer"},
+            {"--device", "transformer.device", "DEVICE",
+             "of a transformer: auto (the GPU where one is there), cpu or cuda"},
             {"--loss", "loss.name", "LOSS", names_in(loss_kinds())},
             {"--epochs", "train.epochs", "N", "passes over the training documents"},
             {"--seed", "train.seed", "N", "the same seed and threads give the same encoder"},

@@ -39,8 +39,10 @@ std::vector<FloatTensor> random_parameters() {
 
 const TransformerTower& tower(Precision precision) {
   static const std::vector<FloatTensor> parameters = random_parameters();
-  static const TransformerTower full(kShape, Pooling::kMean, parameters, Precision::kFloat32);
-  static const TransformerTower half(kShape, Pooling::kMean, parameters, Precision::kBfloat16);
+  static const TransformerTower full(kShape, Pooling::kMean, parameters, Precision::kFloat32,
+                                     "cpu");
+  static const TransformerTower half(kShape, Pooling::kMean, parameters, Precision::kBfloat16,
+                                     "cpu");
   return precision == Precision::kFloat32 ? full : half;
 }
 

@@ -1,0 +1,33 @@
+// Choice of the device, and loading what it needs.
+#include "encoders/transformer_device.h"
+
+#include <ATen/detail/CUDAHooksInterface.h>
+#include <dlfcn.h>
+
+#include "storage/error.h"
+
+namespace dexter {
+namespace {
+
+// LibTorch's CUDA library registers itself when it is loaded. It is large, so a machine without a
+// driver never sees it.
+bool has_gpu() {
+  static const bool found = [] {
+    if (!at::hasCUDA() && dlopen("libcuda.so.1", RTLD_NOW | RTLD_GLOBAL) != nullptr)
+      dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL);
+    return at::hasCUDA() && at::detail::getCUDAHooks().deviceCount() > 0;
+  }();
+  return found;
+}
+
+}  // namespace
+
+at::Device device_named(const std::string& name) {
+  if (name == "cpu" || (name == "auto" && !has_gpu())) return at::kCPU;
+  ensure(has_gpu(), ErrorKind::kInvalidInput,
+         "choosing a device: transformer.device is \"" + name +
+             "\", but no GPU, driver or CUDA library of LibTorch was found; choose cpu");
+  return at::Device(at::kCUDA, 0);
+}
+
+}  // namespace dexter

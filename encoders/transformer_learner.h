@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "encoders/matrix_product.h"
+#include "encoders/safetensors.h"
+#include "encoders/transformer_checkpoint.h"
+
+namespace dexter {
+
+struct LearnerOptions {
+  int dim = 0;                                // leading dimensions of a vector
+  std::string device = "cpu";                 // auto, cpu or cuda
+  Precision precision = Precision::kFloat32;  // of the products; weights stay in float32
+  double dropout = 0;
+  double weight_decay = 0;          // of matrices; biases and normalisations have none
+  double clip = 0;                  // gradients are scaled down to this norm; 0 never does
+  std::size_t chunk_tokens = 4096;  // encoded with their graph at once
+};
+
+// A transformer that learns, by gradient cache (Gao et al., Scaling Deep Contrastive Learning Batch
+// Size under Memory Limited Setup, RepL4NLP 2021): a step encodes each side in chunks without a
+// graph, its caller turns all vectors into a loss and the gradient of each vector, and the chunks
+// are encoded again, with the same dropout, to pass that gradient on. So memory depends on the
+// chunk and not on how many texts a step has. A side of one chunk keeps its graph. One caller.
+class TransformerLearner {
+ public:
+  using Texts = std::span<const std::vector<std::int32_t>>;
+  enum Side : std::size_t { kDocuments, kLabels };
+
+  // Parameters as parameters_of(shape) lists them. kInvalidInput where `options.device` is not
+  // here.
+  TransformerLearner(const TransformerShape& shape, Pooling pooling,
+                     std::span<const FloatTensor> parameters, const LearnerOptions& options);
+  ~TransformerLearner();
+
+  // Unit vectors [rows x dim] of texts[rows[i]], none of them empty, without dropout.
+  void encode(Texts texts, std::span<const std::uint32_t> rows, float* out) const;
+
+  // The same with dropout that `seed` decides. `texts` must stay until `backward`.
+  void forward(Side side, Texts texts, std::span<const std::uint32_t> rows, std::uint64_t seed,
+               float* out);
+  // Adds to the parameters' gradients, given those of the last `forward` of this side's vectors
+  // [rows x dim].
+  void backward(Side side, const float* gradient);
+  // AdamW (Loshchilov and Hutter, 2019) with the gradients since the last update, which are then
+  // zero. Returns their norm before clipping; where that is not finite, nothing is changed.
+  double update(double rate);
+
+  std::vector<FloatTensor> parameters() const;
+  std::vector<FloatTensor> gradients() const;
+  // Parameters, moments and the number of updates, for checkpoints.
+  std::vector<FloatTensor> state() const;
+  // kCorrupt where they are not another state's of this shape.
+  void restore(const SafetensorsReader& state);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace dexter

@@ -1,0 +1,291 @@
+// The training loop of the transformer encoder.
+#include "encoders/transformer_trainer.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "encoders/options_text.h"
+#include "encoders/wordpiece.h"
+#include "storage/checksum.h"
+
+namespace dexter {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::uint32_t kCheckpointVersion = 1;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+std::vector<std::uint32_t> all_rows(std::size_t count) {
+  std::vector<std::uint32_t> rows(count);
+  std::iota(rows.begin(), rows.end(), 0u);
+  return rows;
+}
+
+std::vector<FloatTensor> parameters_in(const TransformerCheckpoint& checkpoint) {
+  const std::span weights(checkpoint.weights.data(), checkpoint.weights.size());
+  return read_parameters(read_shape(checkpoint.config, "config.json"),
+                         SafetensorsReader(std::as_bytes(weights), "model.safetensors"));
+}
+
+LearnerOptions learner_options(const TransformerOptions& options) {
+  return {.dim = options.dim,
+          .device = options.device,
+          .precision = options.precision == "bfloat16" ? Precision::kBfloat16 : Precision::kFloat32,
+          .dropout = options.dropout,
+          .weight_decay = options.weight_decay,
+          .clip = options.clip,
+          .chunk_tokens = static_cast<std::size_t>(options.chunk_tokens)};
+}
+
+}  // namespace
+
+TransformerTrainer::TransformerTrainer(const TransformerOptions& options,
+                                       const TransformerCheckpoint& checkpoint,
+                                       const LossOptions& loss, const TrainerOptions& training,
+                                       const TrainingSet& set, const NeighbourSearch& neighbours,
+                                       const Progress& progress)
+    : options_(options),
+      loss_options_(loss),
+      training_(training),
+      neighbours_(neighbours),
+      progress_(progress),
+      loss_(make_loss(loss)),
+      frequency_logit_(set.labels.size()),
+      learner_(read_shape(checkpoint.config, "config.json"), pooling_named(options.pooling),
+               parameters_in(checkpoint), learner_options(options)),
+      score_step_(*loss_, loss.temperature, options.dim, 1, fastest_precision()) {
+  read_set(set, checkpoint);
+  pool_.emplace(static_cast<std::uint32_t>(set.labels.size()), positives_);
+  const double batches = std::ceil(static_cast<double>(positives_.size()) / training.batch);
+  steps_ = batches * training.epochs;
+}
+
+void TransformerTrainer::read_set(const TrainingSet& set, const TransformerCheckpoint& checkpoint) {
+  const WordPiece tokenizer(checkpoint.tokenizer, "tokenizer.json");
+  const auto longest = static_cast<std::size_t>(options_.max_tokens);
+  const auto ids = [&](const std::string& prefix, const std::string& text) {
+    return tokenizer.encode(prefix + text, longest);
+  };
+  for (const Example& example : set.train) {
+    if (example.labels.empty()) continue;
+    positives_.push_back(label_rows(example));
+    documents_.push_back(ids(options_.document_prefix, example.text));
+    for (const std::uint32_t label : positives_.back()) frequency_logit_[label] += 1;
+  }
+  ensure(
+      !positives_.empty(), ErrorKind::kInvalidInput,
+      fmt::format(
+          "training: none of the {} training documents has a label; import documents with labels",
+          set.train.size()));
+  const auto adjustment = static_cast<float>(loss_options_.logit_adjustment);
+  for (float& frequency : frequency_logit_) frequency = adjustment * std::log1p(frequency);
+  for (const Example& example : set.validation) {
+    if (validation_positives_.size() == validation_limit(training_, set.labels.size())) break;
+    validation_positives_.push_back(label_rows(example));
+    validation_documents_.push_back(ids(options_.document_prefix, example.text));
+  }
+  for (std::uint32_t row = 0; row < set.labels.size(); ++row) {
+    labels_.push_back(ids(options_.label_prefix, set.labels[row].text));
+    if (!training_.label_documents) continue;
+    documents_.push_back(ids(options_.document_prefix, set.labels[row].text));
+    positives_.push_back({row});
+  }
+}
+
+bool TransformerTrainer::stopped_early() const {
+  return training_.patience > 0 && !validation_positives_.empty() &&
+         state_.epoch < training_.epochs && state_.epoch - state_.best_epoch >= training_.patience;
+}
+
+bool TransformerTrainer::finished() const {
+  return state_.epoch >= training_.epochs || stopped_early();
+}
+
+const EpochRecord& TransformerTrainer::run_epoch() {
+  const auto start = Clock::now();
+  const int epoch = state_.epoch + 1;
+  if (training_.hard_negatives > 0 && epoch > 1 && !scores_all_labels()) mine_hard_negatives();
+  std::mt19937_64 random(mixed_seed(training_.seed, static_cast<std::uint64_t>(epoch)));
+  std::vector<std::uint32_t> order = all_rows(positives_.size());
+  std::shuffle(order.begin(), order.end(), random);
+  double loss = 0;
+  const auto batch = static_cast<std::size_t>(training_.batch);
+  for (std::size_t first = 0; first < order.size(); first += batch) {
+    progress_.check("training");
+    const std::size_t count = std::min(batch, order.size() - first);
+    loss += train_step({order.data() + first, count}, random) * static_cast<double>(count);
+    progress_.update(
+        {.stage = fmt::format("epoch {}/{}", epoch, training_.epochs),
+         .done = first + count,
+         .total = order.size(),
+         .note = fmt::format("loss {:.3f}", loss / static_cast<double>(first + count))});
+  }
+  const double trained_seconds = seconds_since(start);
+  const ValidationScore score = validation_score();
+  state_.epoch = epoch;
+  if (score.ndcg_at_5 > state_.best_ndcg || validation_positives_.empty()) {
+    state_.best_ndcg = score.ndcg_at_5;
+    state_.best_epoch = epoch;
+  }
+  const auto documents = static_cast<double>(positives_.size());
+  state_.history.push_back(
+      {.epoch = epoch,
+       .loss = loss / documents,
+       .validation_p1 = score.precision_at_1,
+       .validation_p5 = score.precision_at_5,
+       .learning_rate = options_.learning_rate * rate_share(state_.step, steps_, training_.warmup),
+       .seconds = seconds_since(start),
+       .documents_per_second = documents / trained_seconds,
+       .resident_bytes = resident_bytes()});
+  return state_.history.back();
+}
+
+double TransformerTrainer::train_step(std::span<const std::uint32_t> documents,
+                                      std::mt19937_64& random) {
+  fill_pool(documents, random);
+  const std::span<const std::uint32_t> labels = pool_->labels();
+  const auto dim = static_cast<std::size_t>(options_.dim);
+  document_vectors_.resize(documents.size() * dim);
+  label_vectors_.resize(labels.size() * dim);
+  const auto seed =
+      mixed_seed(training_.seed, static_cast<std::uint64_t>(state_.step)) ^ 0x64726f70u;
+  using Learner = TransformerLearner;
+  learner_.forward(Learner::kDocuments, documents_, documents, seed, document_vectors_.data());
+  learner_.forward(Learner::kLabels, labels_, labels, seed, label_vectors_.data());
+  const double loss = score_step_.run({.documents = document_vectors_.data(),
+                                       .n = documents.size(),
+                                       .labels = label_vectors_.data(),
+                                       .m = labels.size(),
+                                       .positives = columns_,
+                                       .offsets = offsets_,
+                                       .adjustments = adjustments_});
+  learner_.backward(Learner::kDocuments, score_step_.document_gradient());
+  learner_.backward(Learner::kLabels, score_step_.label_gradient());
+  const double share = rate_share(state_.step, steps_, training_.warmup);
+  const double norm = learner_.update(options_.learning_rate * share);
+  ++state_.step;
+  ensure(std::isfinite(loss) && std::isfinite(norm), ErrorKind::kInvalidInput,
+         fmt::format("training: at step {} the loss became {} and its gradient's norm {}; lower "
+                     "transformer.learning_rate ({})",
+                     state_.step, loss, norm, options_.learning_rate));
+  return loss;
+}
+
+void TransformerTrainer::mine_hard_negatives() {
+  const auto k = std::min(static_cast<std::size_t>(training_.hard_negatives), labels_.size() - 1);
+  const std::vector<float> vectors = vectors_of(labels_);
+  pool_->set_neighbours(
+      neighbours_({vectors.data(), labels_.size(), options_.dim}, static_cast<int>(k)), k);
+}
+
+bool TransformerTrainer::scores_all_labels() const {
+  return training_.negatives == 0 ||
+         static_cast<std::size_t>(training_.negatives) >= labels_.size();
+}
+
+void TransformerTrainer::fill_pool(std::span<const std::uint32_t> documents,
+                                   std::mt19937_64& random) {
+  if (scores_all_labels())
+    pool_->fill_with_all();
+  else
+    pool_->fill(documents, static_cast<std::uint32_t>(training_.negatives), random);
+  const std::span<const std::uint32_t> labels = pool_->labels();
+  offsets_.assign(pool_->offsets().begin(), pool_->offsets().end());
+  adjustments_.clear();
+  if (loss_options_.logit_adjustment > 0) {
+    offsets_.resize(labels.size());
+    for (const std::uint32_t label : labels) adjustments_.push_back(frequency_logit_[label]);
+    for (std::size_t j = 0; j < labels.size(); ++j) offsets_[j] += adjustments_[j];
+  }
+  columns_.assign(documents.size(), {});
+  for (std::size_t i = 0; i < documents.size(); ++i)
+    for (const std::uint32_t label : positives_[documents[i]])
+      columns_[i].push_back(pool_->column(label));
+}
+
+std::vector<float> TransformerTrainer::vectors_of(const Tokens& texts) const {
+  std::vector<float> vectors(texts.size() * static_cast<std::size_t>(options_.dim));
+  learner_.encode(texts, all_rows(texts.size()), vectors.data());
+  return vectors;
+}
+
+ValidationScore TransformerTrainer::validation_score() const {
+  if (validation_positives_.empty()) return {};
+  const std::vector<float> documents = vectors_of(validation_documents_);
+  const std::vector<float> labels = vectors_of(labels_);
+  return validate(documents.data(), validation_positives_.size(), labels.data(), labels_.size(),
+                  options_.dim, validation_positives_);
+}
+
+// What a checkpoint must share with the run that resumes it: options, and the corpus as seen by
+// training.
+std::string TransformerTrainer::identity() const {
+  OptionsWriter fields;
+  TransformerOptions options = options_;
+  LossOptions loss = loss_options_;
+  TrainerOptions training = training_;
+  options.device = "";              // free to differ
+  training.checkpoint_seconds = 0;  // this too
+  visit(fields, options);
+  visit(fields, loss);
+  visit(fields, training);
+  std::uint64_t corpus = 0;
+  const auto add = [&](const auto& rows) {
+    for (const auto& row : rows) corpus = checksum64(std::as_bytes(std::span(row)), corpus);
+  };
+  add(documents_);
+  add(labels_);
+  add(positives_);
+  return fields.text() + fmt::format("corpus={:016x}\n", corpus);
+}
+
+void TransformerTrainer::save_checkpoint(const std::filesystem::path& file) const {
+  SectionFileWriter writer(file, "checkpoint", kCheckpointVersion);
+  writer.add("identity", identity());
+  writer.add("state", state_text(state_));
+  writer.add("learner", write_safetensors(learner_.state()));
+  writer.commit(file.parent_path());
+}
+
+void TransformerTrainer::load_checkpoint(const std::filesystem::path& file) {
+  const SectionFileReader reader(file, "checkpoint", kCheckpointVersion);
+  ensure(reader.text("identity") == identity(), ErrorKind::kIncompatible,
+         "resuming a training: its checkpoint was made with other options or another corpus; "
+         "give the same options, or train without --resume");
+  const TrainingState state = read_state(reader.text("state"));
+  learner_.restore(SafetensorsReader(reader.section("learner"), "the checkpoint"));
+  state_ = state;
+}
+
+TrainReport train_transformer(const TransformerOptions& options, const LossOptions& loss,
+                              const TrainerOptions& training, const TrainingSet& set,
+                              const TrainingFiles& files, bool resume,
+                              const NeighbourSearch& neighbours,
+                              const std::function<void(const EpochRecord&)>& on_epoch,
+                              const Progress& progress) {
+  loss.validate();
+  training.validate();
+  const auto start = Clock::now();
+  TransformerCheckpoint checkpoint = read_weights(options);
+  const TransformerOptions own = resolved(options, checkpoint);
+  progress.update({.stage = "reading tokens", .done = 0, .total = set.train.size()});
+  TransformerTrainer trainer(own, checkpoint, loss, training, set, neighbours, progress);
+  const auto save = [&](const std::filesystem::path& folder, const std::string& name) {
+    checkpoint.weights = trainer.weights();
+    return save_transformer(own, checkpoint, folder, name);
+  };
+  TrainReport report = run_training(trainer, save, training, files, resume, on_epoch, progress);
+  report.encoder.kind = "transformer";
+  report.encoder.dim = own.dim;
+  report.seconds = seconds_since(start);
+  return report;
+}
+
+}  // namespace dexter

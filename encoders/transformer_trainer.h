@@ -1,0 +1,91 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <random>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "encoders/label_pool.h"
+#include "encoders/loss.h"
+#include "encoders/score_step.h"
+#include "encoders/training_run.h"
+#include "encoders/transformer_encoder.h"
+#include "encoders/transformer_learner.h"
+#include "encoders/validation.h"
+
+namespace dexter {
+
+// Fine-tunes a transformer that both sides share. A step encodes its documents and the labels of
+// its pool, scores all pairs, takes the loss and its gradient in closed form, and passes that
+// through the transformer chunk by chunk (see TransformerLearner), so all labels may be negatives.
+// Every random choice of an epoch comes from the seed and the epoch's number, so a run resumed at
+// an epoch's end goes on as the uninterrupted one would.
+class TransformerTrainer {
+ public:
+  // `options` are resolved against `checkpoint`.
+  TransformerTrainer(const TransformerOptions& options, const TransformerCheckpoint& checkpoint,
+                     const LossOptions& loss, const TrainerOptions& training,
+                     const TrainingSet& set, const NeighbourSearch& neighbours,
+                     const Progress& progress);
+
+  bool finished() const;  // all epochs done, or stopped early
+  bool stopped_early() const;
+  // One epoch and its validation; throws kInterrupted between steps.
+  const EpochRecord& run_epoch();
+  const TrainingState& state() const { return state_; }
+  // The weights as they are now, a model.safetensors.
+  std::string weights() const { return write_safetensors(learner_.parameters()); }
+
+  void save_checkpoint(const std::filesystem::path& file) const;
+  // kIncompatible where the checkpoint is of other options or another corpus.
+  void load_checkpoint(const std::filesystem::path& file);
+
+ private:
+  using Tokens = std::vector<std::vector<std::int32_t>>;
+
+  void read_set(const TrainingSet& set, const TransformerCheckpoint& checkpoint);
+  double train_step(std::span<const std::uint32_t> documents, std::mt19937_64& random);
+  void fill_pool(std::span<const std::uint32_t> documents, std::mt19937_64& random);
+  bool scores_all_labels() const;
+  void mine_hard_negatives();
+  std::vector<float> vectors_of(const Tokens& texts) const;  // [texts x dim]
+  ValidationScore validation_score() const;
+  std::string identity() const;
+
+  // constant after construction
+  const TransformerOptions options_;
+  const LossOptions loss_options_;
+  const TrainerOptions training_;
+  const NeighbourSearch& neighbours_;
+  const Progress& progress_;
+  std::unique_ptr<LossFunction> loss_;
+  Tokens documents_, validation_documents_, labels_;
+  std::vector<std::vector<std::uint32_t>> positives_,
+      validation_positives_;            // ascending label rows
+  std::vector<float> frequency_logit_;  // by label, times loss.logit_adjustment
+  double steps_ = 0;                    // of all epochs
+
+  // changed by training
+  TransformerLearner learner_;
+  TrainingState state_;
+  std::optional<LabelPool> pool_;
+  ScoreStep score_step_;
+  std::vector<std::vector<std::uint32_t>> columns_;
+  std::vector<float> offsets_, adjustments_;  // of the pool's labels
+  std::vector<float> document_vectors_, label_vectors_;
+};
+
+// Fine-tunes the checkpoint in `options.weights` on `set` and writes the encoder; else as
+// train_encoder.
+TrainReport train_transformer(const TransformerOptions& options, const LossOptions& loss,
+                              const TrainerOptions& training, const TrainingSet& set,
+                              const TrainingFiles& files, bool resume,
+                              const NeighbourSearch& neighbours,
+                              const std::function<void(const EpochRecord&)>& on_epoch,
+                              const Progress& progress);
+
+}  // namespace dexter

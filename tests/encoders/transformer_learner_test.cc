@@ -1,0 +1,191 @@
+// The gradient cache, AdamW and the state of a transformer that learns.
+#include "encoders/transformer_learner.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numeric>
+#include <optional>
+
+#include "tests/encoders/tiny_transformer.h"
+#include "tests/support/expect_error.h"
+
+namespace dexter {
+namespace {
+
+using testing::expect_error;
+using Learner = TransformerLearner;
+using Tokens = std::vector<std::vector<std::int32_t>>;
+
+const TransformerShape kShape = read_shape(testing::tiny_config(Family::kBert), "tiny");
+const Tokens kTexts{{2, 5, 6, 7, 3}, {2, 8, 3}, {2, 15, 16, 16, 10, 9, 11, 3},
+                    {2, 12, 13, 3},  {2, 9, 3}, {2, 5, 8, 9, 10, 11, 12, 13, 14, 15, 16, 3}};
+const std::vector<std::uint32_t> kRows{3, 0, 5, 1, 2, 4, 0};  // one text twice
+constexpr int kDim = 16;
+
+std::vector<FloatTensor> tiny_parameters() {
+  const std::string weights = testing::tiny_weights(Family::kBert);
+  const auto bytes = std::as_bytes(std::span(weights.data(), weights.size()));
+  return read_parameters(kShape, SafetensorsReader(bytes, "tiny"));
+}
+
+struct Subject {
+  Learner learner;
+  std::vector<float> vectors = std::vector<float>(kRows.size() * kDim);
+
+  explicit Subject(const LearnerOptions& options, const std::vector<FloatTensor>& from)
+      : learner(kShape, Pooling::kMean, from, options) {}
+  explicit Subject(const LearnerOptions& options) : Subject(options, tiny_parameters()) {}
+
+  void forward(std::uint64_t seed = 9) {
+    learner.forward(Learner::kDocuments, kTexts, kRows, seed, vectors.data());
+  }
+  // sum_i g_i v_i, whose gradient by the vectors is g.
+  double objective(std::span<const float> g) {
+    forward();
+    return std::inner_product(g.begin(), g.end(), vectors.begin(), 0.0);
+  }
+  std::vector<FloatTensor> gradients(std::span<const float> g) {
+    forward();
+    learner.backward(Learner::kDocuments, g.data());
+    return learner.gradients();
+  }
+};
+
+std::vector<float> some_gradient() {
+  std::vector<float> g(kRows.size() * kDim);
+  for (std::size_t i = 0; i < g.size(); ++i) g[i] = std::cos(static_cast<float>(i * i));
+  return g;
+}
+
+TEST(TransformerLearner, TheGradientCacheGivesTheDirectGradient) {
+  const std::vector<float> g = some_gradient();
+  const auto direct = Subject({.dim = kDim, .chunk_tokens = 1000}).gradients(g);
+  for (const std::size_t chunk : {1u, 12u, 20u}) {
+    const auto cached = Subject({.dim = kDim, .chunk_tokens = chunk}).gradients(g);
+    for (std::size_t t = 0; t < direct.size(); ++t)
+      for (std::size_t i = 0; i < direct[t].values.size(); ++i)
+        ASSERT_NEAR(cached[t].values[i], direct[t].values[i], 1e-5) << direct[t].name << " " << i;
+  }
+}
+
+// With dropout this holds only where the second encoding drops what the first one did.
+TEST(TransformerLearner, TheCachedGradientIsThatOfFiniteDifferences) {
+  const std::vector<float> g = some_gradient();
+  for (const double dropout : {0.0, 0.3}) {
+    const LearnerOptions options{.dim = kDim, .dropout = dropout, .chunk_tokens = 12};
+    const auto gradients = Subject(options).gradients(g);
+    for (std::size_t t = 0; t < gradients.size(); t += 3) {
+      const std::size_t at = gradients[t].values.size() / 2;
+      const auto moved = [&](float step) {
+        std::vector<FloatTensor> parameters = tiny_parameters();
+        parameters[t].values[at] += step;
+        return Subject(options, parameters).objective(g);
+      };
+      constexpr float kStep = 4e-3F;
+      const double slope = (moved(kStep) - moved(-kStep)) / (2 * kStep);
+      const auto expected = static_cast<double>(gradients[t].values[at]);
+      EXPECT_NEAR(slope, expected, 3e-3 + 0.02 * std::abs(expected)) << gradients[t].name;
+    }
+  }
+}
+
+TEST(TransformerLearner, DropoutFollowsTheSeed) {
+  Subject subject({.dim = kDim, .dropout = 0.3, .chunk_tokens = 12});
+  subject.forward(1);
+  const std::vector<float> first = subject.vectors;
+  subject.forward(2);
+  EXPECT_NE(subject.vectors, first);
+  subject.forward(1);
+  EXPECT_EQ(subject.vectors, first);
+  std::vector<float> plain(first.size()), again(first.size());
+  subject.learner.encode(kTexts, kRows, plain.data());
+  subject.learner.encode(kTexts, kRows, again.data());
+  EXPECT_EQ(plain, again);
+  EXPECT_NE(plain, first);
+}
+
+// After one update the bias-corrected moments are g and g^2:
+//   p' = p (1 - rate decay) - rate g / (|g| + 1e-8), decay for matrices alone.
+TEST(TransformerLearner, UpdatesByAdamW) {
+  Subject subject({.dim = kDim, .weight_decay = 0.1});
+  const auto gradients = subject.gradients(some_gradient());
+  const auto before = subject.learner.parameters();
+  const double norm = subject.learner.update(0.01);
+  double squares = 0;
+  const auto after = subject.learner.parameters();
+  for (std::size_t t = 0; t < before.size(); ++t)
+    for (std::size_t i = 0; i < before[t].values.size(); ++i) {
+      const auto g = static_cast<double>(gradients[t].values[i]);
+      squares += g * g;
+      const double decay = before[t].shape.size() > 1 ? 0.001 : 0;
+      const double expected =
+          static_cast<double>(before[t].values[i]) * (1 - decay) - 0.01 * g / (std::abs(g) + 1e-8);
+      if (std::abs(g) < 1e-6) continue;  // float32 resolves the quotient no further
+      ASSERT_NEAR(after[t].values[i], expected, 1e-5) << before[t].name << " " << i;
+    }
+  EXPECT_NEAR(norm, std::sqrt(squares), 1e-4 * norm);
+  for (const FloatTensor& tensor : subject.learner.gradients())
+    for (const float g : tensor.values) ASSERT_EQ(g, 0) << tensor.name;
+}
+
+TEST(TransformerLearner, ClipsTheNormOfTheGradient) {
+  Subject subject({.dim = kDim, .clip = 0.5});
+  subject.gradients(some_gradient());
+  EXPECT_GT(subject.learner.update(0.01), 0.5);
+  double squares = 0;
+  for (const FloatTensor& tensor : subject.learner.state())
+    if (tensor.name.starts_with("first."))
+      for (const float m : tensor.values) squares += static_cast<double>(m) * m;
+  EXPECT_NEAR(std::sqrt(squares), 0.1 * 0.5, 1e-5);  // one tenth of the gradient, (1 - beta1)
+}
+
+TEST(TransformerLearner, GoesOnFromItsState) {
+  const std::vector<float> g = some_gradient();
+  Subject first({.dim = kDim}), second({.dim = kDim});
+  first.gradients(g);
+  first.learner.update(0.01);
+  const std::string state = write_safetensors(first.learner.state());
+  const auto bytes = std::as_bytes(std::span(state.data(), state.size()));
+  second.learner.restore(SafetensorsReader(bytes, "state"));
+  for (Subject* subject : {&first, &second}) {
+    subject->gradients(g);
+    subject->learner.update(0.02);
+  }
+  EXPECT_EQ(write_safetensors(first.learner.state()), write_safetensors(second.learner.state()));
+}
+
+TEST(TransformerLearner, HalfPrecisionIsNearFullPrecision) {
+  const std::vector<float> g = some_gradient();
+  const auto full = Subject({.dim = kDim}).gradients(g);
+  const auto half = Subject({.dim = kDim, .precision = Precision::kBfloat16}).gradients(g);
+  double dot = 0, full_squares = 0, half_squares = 0;
+  for (std::size_t t = 0; t < full.size(); ++t)
+    for (std::size_t i = 0; i < full[t].values.size(); ++i) {
+      const auto a = static_cast<double>(full[t].values[i]);
+      const auto b = static_cast<double>(half[t].values[i]);
+      dot += a * b;
+      full_squares += a * a;
+      half_squares += b * b;
+    }
+  EXPECT_GT(dot / std::sqrt(full_squares * half_squares), 0.99);
+  EXPECT_NE(dot, full_squares);
+}
+
+TEST(TransformerLearner, TheGpuGivesTheGradientOfTheProcessor) {
+  const std::vector<float> g = some_gradient();
+  std::optional<Subject> gpu;
+  try {
+    gpu.emplace(LearnerOptions{.dim = kDim, .device = "cuda"});
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kInvalidInput);
+    GTEST_SKIP() << error.what();
+  }
+  const auto expected = Subject({.dim = kDim}).gradients(g), found = gpu->gradients(g);
+  for (std::size_t t = 0; t < expected.size(); ++t)
+    for (std::size_t i = 0; i < expected[t].values.size(); ++i)
+      ASSERT_NEAR(found[t].values[i], expected[t].values[i], 1e-4) << expected[t].name << " " << i;
+}
+
+}  // namespace
+}  // namespace dexter

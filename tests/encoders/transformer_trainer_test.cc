@@ -1,0 +1,166 @@
+// Fine-tuning a transformer of two layers on texts of its 17 word pieces.
+#include "encoders/transformer_trainer.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <limits>
+#include <random>
+
+#include "tests/encoders/tiny_training.h"
+#include "tests/encoders/tiny_transformer.h"
+#include "tests/support/expect_error.h"
+
+namespace dexter {
+namespace {
+
+using testing::expect_error;
+using testing::TempDir;
+
+// Labels are named by a word that their documents hold.
+TrainingSet word_set() {
+  TrainingSet set;
+  const std::vector<std::string> words{"un", "cafe", "i", "a", "中"};
+  for (std::uint32_t l = 0; l < words.size(); ++l)
+    set.labels.push_back({LabelId{l}, words[l], words[l], words[l]});
+  for (std::uint32_t l = 0; l < words.size(); ++l)
+    for (const auto& [before, after] : std::vector<std::pair<std::string, std::string>>{
+             {"", " ,"}, {"", " !"}, {"! ", ""}, {", ", ""}})
+      set.train.push_back({.key = std::to_string(set.train.size()),
+                           .text = before + words[l] + after,
+                           .labels = {LabelId{l}},
+                           .excluded = {}});
+  return set;
+}
+
+// The tiny model with random weights: those by formula lie in few dimensions and learn slowly.
+std::string random_weights() {
+  std::mt19937 random(3);
+  std::uniform_real_distribution<float> uniform(-0.5F, 0.5F);
+  std::vector<FloatTensor> tensors;
+  for (const ParameterInfo& info :
+       parameters_of(read_shape(testing::tiny_config(Family::kBert), "tiny"))) {
+    FloatTensor tensor{info.name, info.shape, {}};
+    std::int64_t count = 1;
+    for (const std::int64_t size : info.shape) count *= size;
+    for (std::int64_t i = 0; i < count; ++i)
+      tensor.values.push_back(info.name.ends_with("orm.weight") ? 1 : uniform(random));
+    tensors.push_back(std::move(tensor));
+  }
+  return write_safetensors(tensors);
+}
+
+struct Training {
+  TempDir folder;
+  TransformerOptions transformer{.learning_rate = 0.005};
+  LossOptions loss{.name = "decoupled_softmax", .temperature = 0.1, .logit_adjustment = 0};
+  TrainerOptions options = testing::TinyTraining().options;
+  TrainingSet set = word_set();
+  std::filesystem::path checkpoint;
+  std::function<void(const EpochRecord&)> on_epoch = [](const EpochRecord&) {};
+  Progress progress;
+
+  Training() {
+    testing::write_tiny_checkpoint(folder / "weights");
+    testing::write_bytes(folder / "weights/model.safetensors", random_weights());
+    transformer.weights = (folder / "weights").string();
+    options.epochs = 20;
+  }
+  TrainReport run(bool resume = false) const {
+    const auto neighbours = [](EmbeddingView vectors, int k) {
+      return testing::brute_force_neighbours(vectors, k);
+    };
+    return train_transformer(transformer, loss, options, set,
+                             {folder.path(), "encoder", checkpoint}, resume, neighbours, on_epoch,
+                             progress);
+  }
+  std::unique_ptr<Encoder> trained() const {
+    return load_encoder(folder.path(), run().encoder.file);
+  }
+};
+
+TEST(TransformerTrainer, LearnsToFindTheLabels) {
+  const Training training;
+  const auto before = load_encoder(
+      training.folder.path(),
+      adopt_transformer(training.transformer, training.folder.path(), "before").encoder.file);
+  const TrainReport report = training.run();
+  const auto after = load_encoder(training.folder.path(), report.encoder.file);
+  EXPECT_EQ(report.encoder.kind, "transformer");
+  EXPECT_EQ(report.encoder.dim, 16);
+  ASSERT_EQ(report.history.size(), 20u);
+  EXPECT_LT(report.history.back().loss, 0.5 * report.history.front().loss);
+  EXPECT_LT(testing::precision_at_1(*before, training.set.labels, training.set.train), 90);
+  EXPECT_EQ(testing::precision_at_1(*after, training.set.labels, training.set.train), 100);
+}
+
+TEST(TransformerTrainer, LearnsFromSampledAndHardNegativesInSmallChunks) {
+  Training training;
+  training.options.negatives = 2;
+  training.options.hard_negatives = 1;
+  training.options.batch = 4;
+  training.transformer.chunk_tokens = 16;
+  training.transformer.dropout = 0.05;
+  const auto encoder = training.trained();
+  EXPECT_GE(testing::precision_at_1(*encoder, training.set.labels, training.set.train), 90);
+}
+
+TEST(TransformerTrainer, KeepsTheBestEpochOfTheValidationPart) {
+  Training training;
+  training.set.validation = training.set.train;
+  training.options.patience = 2;
+  training.options.epochs = 30;
+  training.checkpoint = training.folder / "checkpoint";
+  const TrainReport report = training.run();
+  EXPECT_GT(report.best_epoch, 0);
+  EXPECT_EQ(report.history[static_cast<std::size_t>(report.best_epoch) - 1].validation_p1, 100);
+  EXPECT_TRUE(report.stopped_early);
+}
+
+TEST(TransformerTrainer, AResumedRunEndsAsTheUninterruptedOne) {
+  Training whole, stopped;
+  whole.options.epochs = stopped.options.epochs = 4;
+  whole.transformer.dropout = stopped.transformer.dropout = 0.1;
+  whole.options.negatives = stopped.options.negatives = 3;
+  const std::string expected = whole.run().encoder.fingerprint;
+  std::stop_source stop;
+  stopped.checkpoint = stopped.folder / "checkpoint";
+  stopped.progress.stop = stop.get_token();
+  // Called before the epoch's checkpoint is written, so the stop comes in the third epoch.
+  stopped.on_epoch = [&](const EpochRecord& record) {
+    if (record.epoch == 2) stop.request_stop();
+  };
+  expect_error(
+      ErrorKind::kInterrupted, [&] { stopped.run(); }, "training");
+  stopped.progress.stop = {};
+  stopped.on_epoch = [](const EpochRecord&) {};
+  Training other;
+  other.checkpoint = stopped.checkpoint;
+  expect_error(
+      ErrorKind::kIncompatible, [&] { other.run(/*resume=*/true); }, "other options");
+  const TrainReport report = stopped.run(/*resume=*/true);
+  EXPECT_TRUE(report.resumed);
+  EXPECT_EQ(report.history.size(), 4u);
+  EXPECT_EQ(report.encoder.fingerprint, expected);
+}
+
+TEST(TransformerTrainer, SaysWhatMadeTheLossNoNumber) {
+  Training training;
+  std::string weights = random_weights();
+  constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+  std::memcpy(&weights[weights.size() - sizeof kNaN], &kNaN, sizeof kNaN);  // in the last bias
+  testing::write_bytes(training.folder / "weights/model.safetensors", weights);
+  expect_error(
+      ErrorKind::kInvalidInput, [&] { training.run(); }, "step 1", "nan",
+      "transformer.learning_rate");
+}
+
+TEST(TransformerTrainer, NeedsADocumentWithALabel) {
+  Training training;
+  for (Example& example : training.set.train) example.labels.clear();
+  expect_error(
+      ErrorKind::kInvalidInput, [&] { training.run(); }, "none of the 20 training documents");
+}
+
+}  // namespace
+}  // namespace dexter
