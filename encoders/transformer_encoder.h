@@ -32,4 +32,10 @@ TrainReport adopt_transformer(const TransformerOptions& options, const std::file
 FileRef save_transformer(const TransformerOptions& options, const TransformerCheckpoint& checkpoint,
                          const std::filesystem::path& root, const std::string& name);
 
+// Writes `encoder`, a file of the store `root`, as a checkpoint folder that read_checkpoint and the
+// Python ecosystem read. Prefixes and a smaller `dim` have no place in that layout.
+// kInvalidInput for an encoder of another kind.
+void export_transformer(const std::filesystem::path& root, const FileRef& encoder,
+                        const std::filesystem::path& folder);
+
 }  // namespace dexter

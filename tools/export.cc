@@ -4,6 +4,7 @@
 #include <spdlog/fmt/fmt.h>
 #include <boost/json.hpp>
 
+#include "encoders/transformer_encoder.h"
 #include "engine/retrieval_engine.h"
 #include "tools/figures.h"
 #include "tools/json_output.h"
@@ -67,7 +68,21 @@ void write_documents(const RetrievalEngine& engine, Split split, NpyWriter& writ
   write();
 }
 
+ExitCode export_encoder(Context& context, const std::filesystem::path& folder) {
+  const Catalog catalog = Catalog::open(context.store, OpenMode::kRead);
+  const auto& trained = catalog.manifest().trained;
+  ensure(trained.has_value(), ErrorKind::kNotFound,
+         fmt::format("exporting from {}: the store has no encoder; run `dexter train`",
+                     context.store.string()));
+  export_transformer(context.store, trained->file, folder);
+  context.terminal.print(context.json ? json_line({{"folder", folder.string()}})
+                                      : fmt::format("{}: {}, {} dimensions\n", folder.string(),
+                                                    trained->kind, trained->dim));
+  return ExitCode::kOk;
+}
+
 ExitCode run_export(Context& context, const ExportArguments& arguments) {
+  if (arguments.what == "encoder") return export_encoder(context, arguments.out);
   set_threads(arguments.threads);
   const RetrievalEngine engine = RetrievalEngine::open(context.store);
   const int dim = engine.index().dim;
@@ -96,18 +111,19 @@ ExitCode run_export(Context& context, const ExportArguments& arguments) {
 Runner add(CLI::App& app, Context& context) {
   const auto arguments = std::make_shared<ExportArguments>();
   const char* group = "Vectors";
-  app.add_option("--what", arguments->what, "labels or documents")
+  app.add_option("--what", arguments->what, "labels, documents or encoder")
       ->type_name("SPACE")
       ->required()
-      ->check(CLI::IsMember({"labels", "documents"}).description(""))
+      ->check(CLI::IsMember({"labels", "documents", "encoder"}).description(""))
       ->group(group);
   app.add_option("--split", arguments->split, "of documents: train or test")
       ->type_name("PART")
       ->default_str("train")
       ->check(CLI::IsMember({"train", "test"}).description(""))
       ->group(group);
-  app.add_option("--out", arguments->out, "the matrix; the keys go to FILE.ids.txt beside it")
-      ->type_name("FILE.npy")
+  app.add_option("--out", arguments->out,
+                 "the matrix, whose keys go to FILE.ids.txt beside it; of encoder, a folder")
+      ->type_name("FILE")
       ->required()
       ->group(group);
   app.add_option("--threads", arguments->threads, "threads; 0 takes every core")
@@ -121,15 +137,17 @@ Runner add(CLI::App& app, Context& context) {
 
 constinit const Verb kExportVerb = {
     .name = "export",
-    .summary = "write label or document vectors for other programs",
-    .arguments = "--store DIR --what labels|documents --out FILE.npy",
+    .summary = "write vectors or the encoder for other programs",
+    .arguments = "--store DIR --what labels|documents|encoder --out FILE",
     .about =
         "Writes unit vectors as a NumPy array of float32, [rows, dimensions], and the key of "
         "each row, one a line, beside it. Rows stream, so any number fits. Both files appear "
-        "at the end or not at all.",
+        "at the end or not at all. A transformer encoder is written as a folder that the Python "
+        "ecosystem loads, and --weights.",
     .examples =
         "dexter export --store my-store --what labels --out labels.npy\n"
-        "dexter export --store my-store --what documents --split test --out test.npy",
+        "dexter export --store my-store --what documents --split test --out test.npy\n"
+        "dexter export --store my-store --what encoder --out my-encoder",
     .next = "python3 -c \"import numpy; print(numpy.load('labels.npy').shape)\"",
     .interrupted = "no file was written; run the same command again",
     .add = &add};

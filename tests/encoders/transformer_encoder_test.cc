@@ -166,6 +166,15 @@ TEST(TransformerEncoder, TheSameWeightsMakeTheSameFile) {
             one.encoder->fingerprint());
 }
 
+TEST(TransformerEncoder, AnExportedFolderGivesTheSameEncoder) {
+  const Adopted adopted({.pooling = "cls", .max_tokens = 9});
+  const std::filesystem::path out = adopted.folder / "out";
+  export_transformer(adopted.folder.path(), adopted.report.encoder.file, out);
+  const TrainReport again =
+      adopt_transformer({.weights = out.string()}, adopted.folder.path(), "b");
+  EXPECT_EQ(again.encoder.fingerprint, adopted.encoder->fingerprint());
+}
+
 TEST(TransformerEncoder, OptionsThatDoNotFitAreNamed) {
   expect_error(
       ErrorKind::kInvalidInput, [] { adopt_transformer({}, "", "encoder"); }, "--weights");
