@@ -57,8 +57,9 @@ class TransformerEncoder final : public Encoder {
 #pragma omp parallel for schedule(dynamic, 64) if (rows > 64)
     for (std::size_t i = 0; i < rows; ++i) {
       constexpr std::size_t kFrame = 2;  // a text without a token of its own has no vector
-      if (tokenizer_.encode(text_of(i), longest).size() <= kFrame) continue;
-      ids[i] = tokenizer_.encode(prefix + text_of(i), longest);
+      std::vector<std::int32_t> own = tokenizer_.encode(text_of(i), longest);
+      if (own.size() <= kFrame) continue;
+      ids[i] = prefix.empty() ? std::move(own) : tokenizer_.encode(prefix + text_of(i), longest);
     }
     return tower_->encode(ids, options_.dim);
   }
