@@ -3,10 +3,11 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cerrno>
-#include <regex>
+#include <cstdio>
 #include <span>
 #include <string>
 
@@ -160,20 +161,19 @@ std::filesystem::path NpyWriter::keys_file() const { return impl_->keys_path; }
 EmbeddingMatrix read_npy(const std::filesystem::path& path) {
   File file = File::open_for_reading(path);
   const std::string header = read_header(file, path);
-  static const std::regex kWanted(
-      R"(\{'descr': '<f4', 'fortran_order': False, 'shape': \((\d{1,15}), (\d{1,5})\), \}\s*)");
-  std::smatch shape;
-  ensure(std::regex_match(header, shape, kWanted), ErrorKind::kInvalidInput,
+  unsigned long long rows = 0;
+  int dim = -1, end = 0;
+  std::sscanf(header.c_str(),
+              "{'descr': '<f4', 'fortran_order': False, 'shape': (%15llu, %5d), } %n", &rows, &dim,
+              &end);
+  ensure(end == static_cast<int>(header.size()), ErrorKind::kInvalidInput,
          fmt::format("reading {}: it holds {}, but a C-ordered float32 matrix is needed; write it "
                      "with numpy.save(FILE, numpy.ascontiguousarray(x, numpy.float32))",
                      path.string(), header.substr(0, header.find_last_not_of(" \n") + 1)));
-  const std::uint64_t rows = std::stoull(shape[1]);
-  const int dim = std::stoi(shape[2]);
-  const std::uint64_t bytes = rows * static_cast<std::uint64_t>(dim) * sizeof(float);
-  ensure(dim >= 1 && bytes <= file.size(), ErrorKind::kInvalidInput,
-         fmt::format("reading {}: {} rows of {} columns are {} bytes, the file has {}; write it "
-                     "again",
-                     path.string(), rows, dim, bytes, file.size()));
+  const auto row_bytes = static_cast<std::uint64_t>(std::max(dim, 0)) * sizeof(float);
+  ensure(dim >= 1 && rows <= file.size() / row_bytes, ErrorKind::kInvalidInput,
+         fmt::format("reading {}: {} rows of {} columns, but the file has {} bytes; write it again",
+                     path.string(), rows, dim, file.size()));
   EmbeddingMatrix matrix(rows, dim);
   read_whole(file,
              std::as_writable_bytes(std::span(matrix.data(), rows * static_cast<std::size_t>(dim))),
