@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "encoders/matrix_product.h"
+#include "encoders/process_group.h"
 #include "encoders/safetensors.h"
 #include "encoders/transformer_checkpoint.h"
 
@@ -18,9 +19,24 @@ struct LearnerOptions {
   std::string device = "cpu";                 // auto, cpu or cuda
   Precision precision = Precision::kFloat32;  // of the products; weights stay in float32
   double dropout = 0;
-  double weight_decay = 0;          // of matrices; biases and normalisations have none
-  double clip = 0;                  // gradients are scaled down to this norm; 0 never does
-  std::size_t chunk_tokens = 4096;  // encoded with their graph at once
+  double weight_decay = 0;              // of matrices; biases and normalisations have none
+  double clip = 0;                      // gradients are scaled down to this norm; 0 never does
+  std::size_t chunk_tokens = 4096;      // encoded with their graph at once
+  const ProcessGroup* ranks = nullptr;  // the processes that learn together; null for this alone
+};
+
+// What one step scores: `documents` are rows of `document_texts`, `labels` of `label_texts`, and
+// `positives[i]` the places in `labels` of document i's own. Either of the last two may be empty:
+// `offsets` [labels] are added to the scores of negatives, `adjustments` [labels] to those of
+// positives.
+struct SoftmaxBatch {
+  std::span<const std::vector<std::int32_t>> document_texts, label_texts;
+  std::span<const std::uint32_t> documents, labels;
+  std::span<const std::vector<std::uint32_t>> positives;
+  std::span<const float> offsets = {}, adjustments = {};
+  bool decoupled = true;
+  double temperature = 0.05;
+  std::uint64_t seed = 0;  // of dropout
 };
 
 // A transformer that learns, by gradient cache (Gao et al., Scaling Deep Contrastive Learning Batch
@@ -48,8 +64,14 @@ class TransformerLearner {
   // Adds to the parameters' gradients, given those of the last `forward` of this side's vectors
   // [rows x dim].
   void backward(Side side, const float* gradient);
+  // Adds to the parameters' gradients those of a softmax loss, and returns its mean over the
+  // documents. Labels are encoded, scored and left chunk by chunk, twice, so that memory does not
+  // grow with them. Processes that learn together give the same batch, and each encodes its part of
+  // the documents and of the labels; the sums over all labels are exact.
+  double softmax_step(const SoftmaxBatch& batch);
   // AdamW (Loshchilov and Hutter, 2019) with the gradients since the last update, which are then
-  // zero. Returns their norm before clipping; where that is not finite, nothing is changed.
+  // zero; of processes that learn together, with the sum of all gradients. Returns their norm
+  // before clipping; where that is not finite, nothing is changed.
   double update(double rate);
 
   std::vector<FloatTensor> parameters() const;
@@ -61,6 +83,7 @@ class TransformerLearner {
 
  private:
   struct Impl;
+  class SoftmaxStep;
   std::unique_ptr<Impl> impl_;
 };
 

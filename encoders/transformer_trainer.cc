@@ -34,6 +34,11 @@ std::vector<FloatTensor> parameters_in(const TransformerCheckpoint& checkpoint) 
                          SafetensorsReader(std::as_bytes(weights), "model.safetensors"));
 }
 
+// Losses whose sums over the labels may be taken chunk by chunk.
+bool is_softmax(const LossOptions& loss) {
+  return loss.name == "softmax" || loss.name == "decoupled_softmax";
+}
+
 LearnerOptions learner_options(const TransformerOptions& options) {
   return {.dim = options.dim,
           .device = options.device,
@@ -150,13 +155,38 @@ const EpochRecord& TransformerTrainer::run_epoch() {
 double TransformerTrainer::train_step(std::span<const std::uint32_t> documents,
                                       std::mt19937_64& random) {
   fill_pool(documents, random);
+  const auto seed =
+      mixed_seed(training_.seed, static_cast<std::uint64_t>(state_.step)) ^ 0x64726f70u;
+  const double loss = is_softmax(loss_options_)
+                          ? learner_.softmax_step({.document_texts = documents_,
+                                                   .label_texts = labels_,
+                                                   .documents = documents,
+                                                   .labels = pool_->labels(),
+                                                   .positives = columns_,
+                                                   .offsets = offsets_,
+                                                   .adjustments = adjustments_,
+                                                   .decoupled = loss_options_.name != "softmax",
+                                                   .temperature = loss_options_.temperature,
+                                                   .seed = seed})
+                          : score_step(documents, seed);
+  const double share = rate_share(state_.step, steps_, training_.warmup);
+  const double norm = learner_.update(options_.learning_rate * share);
+  ++state_.step;
+  ensure(std::isfinite(loss) && std::isfinite(norm), ErrorKind::kInvalidInput,
+         fmt::format("training: at step {} the loss became {} and its gradient's norm {}; lower "
+                     "transformer.learning_rate ({})",
+                     state_.step, loss, norm, options_.learning_rate));
+  return loss;
+}
+
+// Any loss: the vectors of all labels are there at once.
+double TransformerTrainer::score_step(std::span<const std::uint32_t> documents,
+                                      std::uint64_t seed) {
+  using Learner = TransformerLearner;
   const std::span<const std::uint32_t> labels = pool_->labels();
   const auto dim = static_cast<std::size_t>(options_.dim);
   document_vectors_.resize(documents.size() * dim);
   label_vectors_.resize(labels.size() * dim);
-  const auto seed =
-      mixed_seed(training_.seed, static_cast<std::uint64_t>(state_.step)) ^ 0x64726f70u;
-  using Learner = TransformerLearner;
   learner_.forward(Learner::kDocuments, documents_, documents, seed, document_vectors_.data());
   learner_.forward(Learner::kLabels, labels_, labels, seed, label_vectors_.data());
   const double loss = score_step_.run({.documents = document_vectors_.data(),
@@ -168,13 +198,6 @@ double TransformerTrainer::train_step(std::span<const std::uint32_t> documents,
                                        .adjustments = adjustments_});
   learner_.backward(Learner::kDocuments, score_step_.document_gradient());
   learner_.backward(Learner::kLabels, score_step_.label_gradient());
-  const double share = rate_share(state_.step, steps_, training_.warmup);
-  const double norm = learner_.update(options_.learning_rate * share);
-  ++state_.step;
-  ensure(std::isfinite(loss) && std::isfinite(norm), ErrorKind::kInvalidInput,
-         fmt::format("training: at step {} the loss became {} and its gradient's norm {}; lower "
-                     "transformer.learning_rate ({})",
-                     state_.step, loss, norm, options_.learning_rate));
   return loss;
 }
 

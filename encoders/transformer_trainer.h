@@ -22,6 +22,7 @@ namespace dexter {
 // Fine-tunes a transformer that both sides share. A step encodes its documents and the labels of
 // its pool, scores all pairs, takes the loss and its gradient in closed form, and passes that
 // through the transformer chunk by chunk (see TransformerLearner), so all labels may be negatives.
+// Softmax losses never hold the vectors of all labels.
 // Every random choice of an epoch comes from the seed and the epoch's number, so a run resumed at
 // an epoch's end goes on as the uninterrupted one would.
 class TransformerTrainer {
@@ -49,6 +50,7 @@ class TransformerTrainer {
 
   void read_set(const TrainingSet& set, const TransformerCheckpoint& checkpoint);
   double train_step(std::span<const std::uint32_t> documents, std::mt19937_64& random);
+  double score_step(std::span<const std::uint32_t> documents, std::uint64_t seed);
   void fill_pool(std::span<const std::uint32_t> documents, std::mt19937_64& random);
   bool scores_all_labels() const;
   void mine_hard_negatives();

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "encoders/streamed_softmax.h"
+#include "encoders/transformer_learner.h"
+#include "encoders/transformer_network.h"
+
+namespace dexter {
+
+// Inner header: what the learner's sources share.
+struct TransformerLearner::Impl {
+  using Rows = std::vector<std::uint32_t>;
+
+  // One side of the present step.
+  struct Pass {
+    Texts texts;
+    Rows rows;
+    std::vector<Rows> chunks;  // places in `rows`
+    std::uint64_t seed = 0;
+    at::Tensor kept;  // the vectors of an only chunk, with their graph
+  };
+
+  LearnerOptions options;
+  TransformerNetwork network;
+  std::vector<std::string> names;
+  std::vector<at::Tensor> first, second;  // moments
+  double updates = 0;
+  Pass passes[2];
+
+  // Places in `rows` by ascending length, in chunks.
+  std::vector<Rows> chunks_of(Texts texts, std::span<const std::uint32_t> rows) const;
+  // Unit vectors of a chunk, in its order. [chunk x dim]
+  at::Tensor vectors(Texts texts, std::span<const std::uint32_t> rows, const Rows& chunk,
+                     double dropout) const;
+
+  void begin(Side side, Texts texts, std::span<const std::uint32_t> rows, std::uint64_t seed);
+  // The vectors of a chunk in the first pass: without a graph, but that of an only chunk is kept.
+  at::Tensor first_vectors(Side side, std::size_t chunk);
+  // In the second pass, with their graph.
+  at::Tensor second_vectors(Side side, std::size_t chunk) const;
+
+  void scatter(const at::Tensor& vectors, const Rows& chunk, float* out) const;
+  at::Tensor gathered(const float* gradient, const Rows& chunk) const;
+
+  // This process's part of `count` things.
+  std::pair<std::size_t, std::size_t> part_of(std::size_t count) const;
+  // Replaces a tensor by its reduction over all processes. The exchange goes through host memory.
+  void reduce(at::Tensor& tensor, StreamedSoftmax::Reduction reduction) const;
+  void sum_gradients();
+
+  double gradient_norm();
+  void adam(std::size_t i, double rate, double scale);
+
+ private:
+  at::Tensor vectors(const Pass& pass, Side side, std::size_t chunk) const;
+};
+
+}  // namespace dexter

@@ -1,0 +1,115 @@
+// A step of softmax losses through a transformer, chunk by chunk.
+#include "encoders/transformer_learner_impl.h"
+
+namespace dexter {
+namespace {
+
+template <class Number>
+at::Tensor on(at::Device device, std::span<const Number> values) {
+  return at::from_blob(const_cast<Number*>(values.data()),
+                       {static_cast<std::int64_t>(values.size())},
+                       c10::CppTypeToScalarType<Number>::value)
+      .to(device, /*non_blocking=*/false, /*copy=*/true);
+}
+
+}  // namespace
+
+// One step's losses and gradients.
+class TransformerLearner::SoftmaxStep {
+ public:
+  SoftmaxStep(Impl& impl, const SoftmaxBatch& batch)
+      : impl_(impl), batch_(batch), owners_(batch.labels.size()) {
+    for (std::size_t i = 0; i < batch.documents.size(); ++i)
+      for (const std::uint32_t column : batch.positives[i])
+        owners_[column].push_back(static_cast<std::int64_t>(i));
+  }
+
+  double run() {
+    using Softmax = StreamedSoftmax;
+    const auto reduce = [this](at::Tensor& tensor, Softmax::Reduction reduction) {
+      impl_.reduce(tensor, reduction);
+    };
+    const auto [first, last] = impl_.part_of(batch_.documents.size());
+    impl_.begin(kDocuments, batch_.document_texts, batch_.documents.subspan(first, last - first),
+                batch_.seed);
+    const auto [first_label, last_label] = impl_.part_of(batch_.labels.size());
+    first_label_ = first_label;
+    impl_.begin(kLabels, batch_.label_texts,
+                batch_.labels.subspan(first_label, last_label - first_label), batch_.seed);
+    const auto type = impl_.options.precision == Precision::kBfloat16 ? at::kBFloat16 : at::kFloat;
+    StreamedSoftmax softmax(document_vectors(first), counts(), batch_.decoupled, batch_.temperature,
+                            type);
+    const std::size_t chunks = impl_.passes[kLabels].chunks.size();
+    for (std::size_t i = 0; i < chunks; ++i)
+      softmax.add(chunk_of(i, impl_.first_vectors(kLabels, i)));
+    const double loss = softmax.finish(reduce);
+    for (std::size_t i = 0; i < chunks; ++i) {
+      const at::Tensor vectors = impl_.second_vectors(kLabels, i);
+      vectors.backward(softmax.gradient(chunk_of(i, vectors.detach())));
+    }
+    impl_.reduce(softmax.document_gradient(), Softmax::Reduction::kSum);
+    pass_back_documents(softmax.document_gradient(), first);
+    for (Impl::Pass& pass : impl_.passes) pass = {};
+    return loss;
+  }
+
+ private:
+  // Places of a chunk in the whole step, where its side's part begins at `first`.
+  at::Tensor places(const Impl::Rows& chunk, std::size_t first) const {
+    std::vector<std::int64_t> all;
+    for (const std::uint32_t place : chunk) all.push_back(static_cast<std::int64_t>(first + place));
+    return on<std::int64_t>(impl_.network.device(), all);
+  }
+
+  at::Tensor counts() const {
+    std::vector<double> counts;
+    for (const auto& own : batch_.positives) counts.push_back(static_cast<double>(own.size()));
+    return on<double>(impl_.network.device(), counts);
+  }
+
+  // Of all processes. [documents x dim]
+  at::Tensor document_vectors(std::size_t first) {
+    at::Tensor all =
+        at::zeros({static_cast<std::int64_t>(batch_.documents.size()), impl_.options.dim},
+                  at::TensorOptions(impl_.network.device()).dtype(at::kFloat));
+    const std::vector<Impl::Rows>& chunks = impl_.passes[kDocuments].chunks;
+    for (std::size_t i = 0; i < chunks.size(); ++i)
+      all.index_copy_(0, places(chunks[i], first), impl_.first_vectors(kDocuments, i));
+    impl_.reduce(all, StreamedSoftmax::Reduction::kSum);
+    return all;
+  }
+
+  void pass_back_documents(const at::Tensor& gradient, std::size_t first) {
+    const std::vector<Impl::Rows>& chunks = impl_.passes[kDocuments].chunks;
+    for (std::size_t i = 0; i < chunks.size(); ++i)
+      impl_.second_vectors(kDocuments, i)
+          .backward(gradient.index_select(0, places(chunks[i], first)));
+  }
+
+  StreamedSoftmax::Chunk chunk_of(std::size_t chunk, const at::Tensor& vectors) const {
+    const at::Device device = impl_.network.device();
+    std::vector<std::int64_t> rows, columns;
+    std::vector<float> offsets, adjustments;
+    for (std::int64_t column = 0; const std::uint32_t place : impl_.passes[kLabels].chunks[chunk]) {
+      const std::size_t label = first_label_ + place;
+      rows.insert(rows.end(), owners_[label].begin(), owners_[label].end());
+      columns.resize(rows.size(), column++);
+      if (!batch_.offsets.empty()) offsets.push_back(batch_.offsets[label]);
+      if (!batch_.adjustments.empty()) adjustments.push_back(batch_.adjustments[label]);
+    }
+    return {vectors, on<std::int64_t>(device, rows), on<std::int64_t>(device, columns),
+            offsets.empty() ? at::Tensor() : on<float>(device, offsets),
+            adjustments.empty() ? at::Tensor() : on<float>(device, adjustments)};
+  }
+
+  Impl& impl_;
+  const SoftmaxBatch& batch_;
+  std::size_t first_label_ = 0;
+  std::vector<std::vector<std::int64_t>> owners_;  // documents, by place in the step's labels
+};
+
+double TransformerLearner::softmax_step(const SoftmaxBatch& batch) {
+  return SoftmaxStep(*impl_, batch).run();
+}
+
+}  // namespace dexter

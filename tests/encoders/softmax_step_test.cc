@@ -1,0 +1,260 @@
+// Softmax losses through a transformer chunk by chunk, against the step that holds all vectors, and
+// against itself in several processes.
+#include <gtest/gtest.h>
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <future>
+#include <numeric>
+#include <thread>
+
+#include "encoders/score_step.h"
+#include "encoders/transformer_learner.h"
+#include "tests/encoders/tiny_transformer.h"
+#include "tests/support/expect_error.h"
+
+namespace dexter {
+namespace {
+
+using Learner = TransformerLearner;
+using Tokens = std::vector<std::vector<std::int32_t>>;
+using testing::expect_error;
+
+constexpr int kDim = 16;
+constexpr double kTemperature = 0.3;
+
+// Documents and labels of one to eight word pieces; document i has labels i and 2i + 1 of the pool,
+// the fourth none.
+struct Step {
+  Tokens documents = texts(7, 3), labels = texts(11, 5);
+  std::vector<std::uint32_t> rows{6, 0, 3, 5, 1, 2}, pool{10, 4, 0, 7, 2, 9, 1, 3, 5};
+  std::vector<std::vector<std::uint32_t>> positives;
+  std::vector<float> offsets, adjustments;
+  bool decoupled = true;
+
+  Step() {
+    for (std::uint32_t i = 0; i < rows.size(); ++i)
+      positives.push_back(i == 3   ? std::vector<std::uint32_t>{}
+                          : i == 0 ? std::vector<std::uint32_t>{0, 1, 8}
+                                   : std::vector<std::uint32_t>{i, (2 * i + 1) % 9});
+    for (std::size_t j = 0; j < pool.size(); ++j) {
+      offsets.push_back(0.3F * std::sin(static_cast<float>(j)));
+      adjustments.push_back(0.2F * std::cos(static_cast<float>(j)));
+    }
+  }
+  static Tokens texts(std::size_t count, std::int32_t stride) {
+    Tokens all;
+    for (std::size_t i = 0; i < count; ++i) {
+      std::vector<std::int32_t> text{2};
+      for (std::size_t k = 0; k <= (i * 3) % 8; ++k)
+        text.push_back(5 + static_cast<std::int32_t>(i * 7 + k * stride) % 12);
+      text.push_back(3);
+      all.push_back(text);
+    }
+    return all;
+  }
+  SoftmaxBatch batch() const {
+    return {.document_texts = documents,
+            .label_texts = labels,
+            .documents = rows,
+            .labels = pool,
+            .positives = positives,
+            .offsets = offsets,
+            .adjustments = adjustments,
+            .decoupled = decoupled,
+            .temperature = kTemperature,
+            .seed = 5};
+  }
+};
+
+Learner learner(std::size_t chunk_tokens, const ProcessGroup* ranks = nullptr) {
+  const TransformerShape shape = read_shape(testing::tiny_config(Family::kBert), "tiny");
+  const std::string weights = testing::tiny_weights(Family::kBert);
+  const auto bytes = std::as_bytes(std::span(weights.data(), weights.size()));
+  return {shape,
+          Pooling::kMean,
+          read_parameters(shape, SafetensorsReader(bytes, "tiny")),
+          {.dim = kDim, .chunk_tokens = chunk_tokens, .ranks = ranks}};
+}
+
+struct Result {
+  double loss = 0;
+  std::vector<FloatTensor> gradients;
+};
+
+Result streamed(const Step& step, std::size_t chunk_tokens) {
+  Learner subject = learner(chunk_tokens);
+  const double loss = subject.softmax_step(step.batch());
+  return {loss, subject.gradients()};
+}
+
+// By the losses' own code on all vectors at once.
+Result direct(const Step& step) {
+  Learner subject = learner(10'000);
+  std::vector<float> documents(step.rows.size() * kDim), labels(step.pool.size() * kDim);
+  subject.forward(Learner::kDocuments, step.documents, step.rows, 5, documents.data());
+  subject.forward(Learner::kLabels, step.labels, step.pool, 5, labels.data());
+  const auto loss = make_loss({.name = step.decoupled ? "decoupled_softmax" : "softmax"});
+  ScoreStep scores(*loss, kTemperature, kDim, 1, Precision::kFloat32);
+  const double mean = scores.run({.documents = documents.data(),
+                                  .n = step.rows.size(),
+                                  .labels = labels.data(),
+                                  .m = step.pool.size(),
+                                  .positives = step.positives,
+                                  .offsets = step.offsets,
+                                  .adjustments = step.adjustments});
+  subject.backward(Learner::kDocuments, scores.document_gradient());
+  subject.backward(Learner::kLabels, scores.label_gradient());
+  return {mean, subject.gradients()};
+}
+
+void expect_equal(const Result& found, const Result& expected) {
+  EXPECT_NEAR(found.loss, expected.loss, 1e-5);
+  ASSERT_EQ(found.gradients.size(), expected.gradients.size());
+  for (std::size_t t = 0; t < expected.gradients.size(); ++t)
+    for (std::size_t i = 0; i < expected.gradients[t].values.size(); ++i)
+      ASSERT_NEAR(found.gradients[t].values[i], expected.gradients[t].values[i], 1e-5)
+          << expected.gradients[t].name << " " << i;
+}
+
+TEST(SoftmaxStep, GivesTheDirectGradientInChunksOfAnySize) {
+  for (const bool decoupled : {true, false})
+    for (const bool adjusted : {true, false}) {
+      Step step;
+      step.decoupled = decoupled;
+      if (!adjusted) step.offsets = step.adjustments = {};
+      const Result expected = direct(step);
+      EXPECT_GT(expected.loss, 0.1);
+      for (const std::size_t chunk : {1u, 12u, 30u, 1000u}) {
+        SCOPED_TRACE(chunk);
+        expect_equal(streamed(step, chunk), expected);
+      }
+    }
+}
+
+TEST(SoftmaxStep, HasNoGradientWhereEveryLabelIsAPositive) {
+  Step step;
+  for (auto& own : step.positives) {
+    own.resize(step.pool.size());
+    std::iota(own.begin(), own.end(), 0u);
+  }
+  const Result result = streamed(step, 12);
+  EXPECT_EQ(result.loss, 0);
+  for (const FloatTensor& tensor : result.gradients)
+    for (const float g : tensor.values) ASSERT_EQ(g, 0) << tensor.name;
+}
+
+int free_port() {
+  const int descriptor = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  ::bind(descriptor, reinterpret_cast<sockaddr*>(&address), size);
+  ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size);
+  ::close(descriptor);
+  return ntohs(address.sin_port);
+}
+
+RankOptions rank_of(int rank, int size, int port, double timeout = 60) {
+  return {
+      .rank = rank, .size = size, .host = "127.0.0.1", .port = port, .timeout_seconds = timeout};
+}
+
+// Runs `task(group)` as each rank of `size`, and returns what they return.
+template <class Task>
+auto in_ranks(int size, const Task& task) {
+  const int port = free_port();
+  using Value = decltype(task(std::declval<const ProcessGroup&>()));
+  std::vector<std::future<Value>> running;
+  for (int rank = 0; rank < size; ++rank)
+    running.push_back(std::async(std::launch::async, [&task, rank, size, port] {
+      const ProcessGroup group(rank_of(rank, size, port));
+      return task(group);
+    }));
+  std::vector<Value> values;
+  for (auto& value : running) values.push_back(value.get());
+  return values;
+}
+
+// No label at the edge of a part is lost: the first and last of each are positives somewhere.
+TEST(SoftmaxStep, GivesTheGradientOfOneRankInTwoAndFour) {
+  for (const bool decoupled : {true, false}) {
+    Step step;
+    step.decoupled = decoupled;
+    Learner one = learner(12);
+    Result expected{one.softmax_step(step.batch()), {}};
+    one.update(0.01);
+    expected.gradients = one.state();  // the sum is in the first moments
+    for (const int size : {2, 4}) {
+      SCOPED_TRACE(size);
+      const auto results = in_ranks(size, [&](const ProcessGroup& group) {
+        Learner own = learner(12, &group);
+        const double loss = own.softmax_step(step.batch());
+        const double norm = own.update(0.01);
+        EXPECT_GT(norm, 0);
+        return Result{loss, own.state()};
+      });
+      for (const Result& result : results) {
+        EXPECT_NEAR(result.loss, expected.loss, 1e-5);
+        for (std::size_t t = 0; t < expected.gradients.size(); ++t) {
+          const FloatTensor& tensor = expected.gradients[t];
+          if (!tensor.name.starts_with("first.")) continue;
+          for (std::size_t i = 0; i < tensor.values.size(); ++i)
+            ASSERT_NEAR(10 * result.gradients[t].values[i], 10 * tensor.values[i], 1e-5)
+                << tensor.name << " " << i;
+        }
+        // So the parameters of all ranks stay the same bits.
+        for (std::size_t t = 0; t < results[0].gradients.size(); ++t)
+          ASSERT_EQ(result.gradients[t].values, results[0].gradients[t].values);
+      }
+    }
+  }
+}
+
+TEST(ProcessGroup, PartsMakeUpTheWhole) {
+  const auto parts = in_ranks(3, [](const ProcessGroup& group) { return group.part_of(8); });
+  EXPECT_EQ(parts[0].first, 0u);
+  for (std::size_t i = 1; i < parts.size(); ++i) EXPECT_EQ(parts[i].first, parts[i - 1].second);
+  EXPECT_EQ(parts[2].second, 8u);
+}
+
+TEST(ProcessGroup, SumsMaximaAndWhatTheFirstGives) {
+  const auto found = in_ranks(3, [](const ProcessGroup& group) {
+    std::vector<float> sums{1, static_cast<float>(group.rank())};
+    std::vector<double> highest{static_cast<double>(-group.rank())};
+    group.sum(sums);
+    group.maximum(highest);
+    return std::make_tuple(sums, highest,
+                           group.from_first(group.rank() == 0 ? "first" : "another one"));
+  });
+  for (const auto& [sums, highest, text] : found) {
+    EXPECT_EQ(sums, (std::vector<float>{3, 3}));
+    EXPECT_EQ(highest, (std::vector<double>{0}));
+    EXPECT_EQ(text, "first");
+  }
+}
+
+TEST(ProcessGroup, SaysThatARankIsGone) {
+  const int port = free_port();
+  auto other =
+      std::async(std::launch::async, [&] { const ProcessGroup group(rank_of(1, 2, port)); });
+  const ProcessGroup group(rank_of(0, 2, port));
+  other.get();
+  std::vector<float> values{1};
+  expect_error(
+      ErrorKind::kUnavailable, [&] { group.sum(values); }, "rank 0 of 2", "one of them ended",
+      "--resume");
+}
+
+TEST(ProcessGroup, DoesNotWaitForeverForOneThatNeverCame) {
+  expect_error(
+      ErrorKind::kUnavailable, [] { const ProcessGroup group(rank_of(0, 2, free_port(), 0.5)); },
+      "meeting as rank 0 of 2", "was not heard of");
+}
+
+}  // namespace
+}  // namespace dexter
