@@ -22,7 +22,11 @@ StreamedSoftmax::StreamedSoftmax(const at::Tensor& documents, const at::Tensor& 
       inverse_temperature_(1 / temperature),
       highest_(at::full_like(positives, kNone)),
       sums_(at::zeros_like(positives)),
-      document_gradient_(at::zeros_like(documents)) {}
+      document_gradient_(at::zeros_like(documents)) {
+  const auto most = positives.sum().item<double>();
+  pair_scores_ = at::empty({static_cast<std::int64_t>(most)}, positives.options());
+  pair_rows_ = at::empty_like(pair_scores_, at::kLong);
+}
 
 // The few positive scores in full precision: their loss is a difference of near-equal numbers.
 at::Tensor StreamedSoftmax::positive_scores(const Chunk& chunk) const {
@@ -51,8 +55,10 @@ void StreamedSoftmax::add(const Chunk& chunk) {
   sums_ = sums_ * (highest_ - shift).exp() +
           (all - shift.to(at::kFloat).unsqueeze(1)).exp_().sum(1, false, at::kDouble);
   highest_ = highest;
-  pair_rows_.push_back(chunk.rows);
-  pair_scores_.push_back(positive_scores(chunk).to(at::kDouble));
+  const std::int64_t count = chunk.rows.numel();
+  pair_rows_.narrow(0, pairs_, count).copy_(chunk.rows);
+  pair_scores_.narrow(0, pairs_, count).copy_(positive_scores(chunk));
+  pairs_ += count;
 }
 
 // The miss of a positive, e^{level} / (e^{score} + e^{level}).
@@ -68,27 +74,23 @@ double StreamedSoftmax::finish(const Reduce& reduce) {
   sums_ *= (own - shift).exp();
   reduce(sums_, Reduction::kSum);
   level_ = shift + sums_.log();
-  at::Tensor loss = at::zeros({1}, positives_.options());
-  if (!decoupled_) weights_ = positives_ / n;
-  at::Tensor missed = at::zeros_like(positives_);
-  for (std::size_t i = 0; i < pair_rows_.size(); ++i) {
-    const at::Tensor& rows = pair_rows_[i];
-    const at::Tensor behind = level_.index_select(0, rows) - pair_scores_[i];
-    if (decoupled_) {
-      const at::Tensor counts = positives_.index_select(0, rows);
-      loss += (at::softplus(behind) / counts).sum();
-      missed.index_add_(0, rows, misses(rows, pair_scores_[i]) / counts);
-    } else {
-      loss += behind.sum();
-    }
+  const at::Tensor rows = pair_rows_.narrow(0, 0, pairs_);
+  const at::Tensor scores = pair_scores_.narrow(0, 0, pairs_);
+  const at::Tensor behind = level_.index_select(0, rows) - scores;
+  at::Tensor loss, missed = at::zeros_like(positives_);
+  if (decoupled_) {
+    const at::Tensor counts = positives_.index_select(0, rows);
+    loss = (at::softplus(behind) / counts).sum();
+    missed.index_add_(0, rows, misses(rows, scores) / counts);
+  } else {
+    loss = behind.sum();
+    weights_ = positives_ / n;
   }
   reduce(loss, Reduction::kSum);
   if (decoupled_) {
     reduce(missed, Reduction::kSum);
     weights_ = missed / n;
   }
-  pair_rows_.clear();
-  pair_scores_.clear();
   return loss.item<double>() / n;
 }
 

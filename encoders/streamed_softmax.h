@@ -2,8 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <cstdint>
 #include <functional>
-#include <vector>
 
 namespace dexter {
 
@@ -47,7 +47,10 @@ class StreamedSoftmax {
   const bool decoupled_;
   const double inverse_temperature_;
   at::Tensor highest_, sums_;  // of the scores so far, [n]
-  std::vector<at::Tensor> pair_rows_, pair_scores_;
+  // Of the pairs so far. One tensor each: many small ones among a chunk's large ones would keep
+  // the freed memory in pieces.
+  at::Tensor pair_rows_, pair_scores_;
+  std::int64_t pairs_ = 0;
   at::Tensor level_;    // log of the sum over all labels, [n]
   at::Tensor weights_;  // of e^{score - level} in the gradient, [n]
   at::Tensor document_gradient_;

@@ -4,6 +4,9 @@
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <dlfcn.h>
 
+#include <algorithm>
+#include <cstdlib>
+
 #include "storage/error.h"
 
 namespace dexter {
@@ -20,6 +23,13 @@ bool has_gpu() {
   return found;
 }
 
+// Of the processes on this machine, as their starter counts them.
+int local_rank() {
+  for (const char* name : {"LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_RANK"})
+    if (const char* text = std::getenv(name)) return std::max(0, std::atoi(text));
+  return 0;
+}
+
 }  // namespace
 
 at::Device device_named(const std::string& name) {
@@ -27,7 +37,8 @@ at::Device device_named(const std::string& name) {
   ensure(has_gpu(), ErrorKind::kInvalidInput,
          "choosing a device: transformer.device is \"" + name +
              "\", but no GPU, driver or CUDA library of LibTorch was found; choose cpu");
-  return at::Device(at::kCUDA, 0);
+  const int count = at::detail::getCUDAHooks().deviceCount();
+  return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(local_rank() % count));
 }
 
 }  // namespace dexter

@@ -1,4 +1,6 @@
 // A step of softmax losses through a transformer, chunk by chunk.
+#include <algorithm>
+
 #include "encoders/transformer_learner_impl.h"
 
 namespace dexter {
@@ -17,11 +19,10 @@ at::Tensor on(at::Device device, std::span<const Number> values) {
 // One step's losses and gradients.
 class TransformerLearner::SoftmaxStep {
  public:
-  SoftmaxStep(Impl& impl, const SoftmaxBatch& batch)
-      : impl_(impl), batch_(batch), owners_(batch.labels.size()) {
-    for (std::size_t i = 0; i < batch.documents.size(); ++i)
-      for (const std::uint32_t column : batch.positives[i])
-        owners_[column].push_back(static_cast<std::int64_t>(i));
+  SoftmaxStep(Impl& impl, const SoftmaxBatch& batch) : impl_(impl), batch_(batch) {
+    for (std::uint32_t i = 0; i < batch.documents.size(); ++i)
+      for (const std::uint32_t column : batch.positives[i]) pairs_.emplace_back(column, i);
+    std::sort(pairs_.begin(), pairs_.end());
   }
 
   double run() {
@@ -92,7 +93,10 @@ class TransformerLearner::SoftmaxStep {
     std::vector<float> offsets, adjustments;
     for (std::int64_t column = 0; const std::uint32_t place : impl_.passes[kLabels].chunks[chunk]) {
       const std::size_t label = first_label_ + place;
-      rows.insert(rows.end(), owners_[label].begin(), owners_[label].end());
+      const Pair sought{static_cast<std::uint32_t>(label), 0};
+      for (auto pair = std::lower_bound(pairs_.begin(), pairs_.end(), sought);
+           pair != pairs_.end() && pair->first == sought.first; ++pair)
+        rows.push_back(pair->second);
       columns.resize(rows.size(), column++);
       if (!batch_.offsets.empty()) offsets.push_back(batch_.offsets[label]);
       if (!batch_.adjustments.empty()) adjustments.push_back(batch_.adjustments[label]);
@@ -105,7 +109,9 @@ class TransformerLearner::SoftmaxStep {
   Impl& impl_;
   const SoftmaxBatch& batch_;
   std::size_t first_label_ = 0;
-  std::vector<std::vector<std::int64_t>> owners_;  // documents, by place in the step's labels
+  // A place in the step's labels and a document that has it as a positive, ascending.
+  using Pair = std::pair<std::uint32_t, std::uint32_t>;
+  std::vector<Pair> pairs_;
 };
 
 double TransformerLearner::softmax_step(const SoftmaxBatch& batch) {

@@ -4,7 +4,9 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstring>
 #include <numeric>
 
 #include "encoders/options_text.h"
@@ -39,14 +41,15 @@ bool is_softmax(const LossOptions& loss) {
   return loss.name == "softmax" || loss.name == "decoupled_softmax";
 }
 
-LearnerOptions learner_options(const TransformerOptions& options) {
+LearnerOptions learner_options(const TransformerOptions& options, const ProcessGroup* ranks) {
   return {.dim = options.dim,
           .device = options.device,
           .precision = options.precision == "bfloat16" ? Precision::kBfloat16 : Precision::kFloat32,
           .dropout = options.dropout,
           .weight_decay = options.weight_decay,
           .clip = options.clip,
-          .chunk_tokens = static_cast<std::size_t>(options.chunk_tokens)};
+          .chunk_tokens = static_cast<std::size_t>(options.chunk_tokens),
+          .ranks = ranks};
 }
 
 }  // namespace
@@ -55,21 +58,38 @@ TransformerTrainer::TransformerTrainer(const TransformerOptions& options,
                                        const TransformerCheckpoint& checkpoint,
                                        const LossOptions& loss, const TrainerOptions& training,
                                        const TrainingSet& set, const NeighbourSearch& neighbours,
-                                       const Progress& progress)
+                                       const Progress& progress, const ProcessGroup* ranks)
     : options_(options),
       loss_options_(loss),
       training_(training),
       neighbours_(neighbours),
       progress_(progress),
+      ranks_(ranks),
       loss_(make_loss(loss)),
       frequency_logit_(set.labels.size()),
       learner_(read_shape(checkpoint.config, "config.json"), pooling_named(options.pooling),
-               parameters_in(checkpoint), learner_options(options)),
+               parameters_in(checkpoint), learner_options(options, ranks)),
       score_step_(*loss_, loss.temperature, options.dim, 1, fastest_precision()) {
   read_set(set, checkpoint);
   pool_.emplace(static_cast<std::uint32_t>(set.labels.size()), positives_);
   const double batches = std::ceil(static_cast<double>(positives_.size()) / training.batch);
   steps_ = batches * training.epochs;
+  if (ranks != nullptr) check_agreement(checkpoint);
+}
+
+void TransformerTrainer::check_agreement(const TransformerCheckpoint& checkpoint) const {
+  ensure(
+      is_softmax(loss_options_), ErrorKind::kInvalidInput,
+      fmt::format("training in {} processes: loss.name is {}, but only softmax and "
+                  "decoupled_softmax are summed over processes; choose one, or start one process",
+                  ranks_->size(), loss_options_.name));
+  const std::span weights(checkpoint.weights.data(), checkpoint.weights.size());
+  const std::string own =
+      identity() + fmt::format("weights={:016x}\n", checksum64(std::as_bytes(weights)));
+  ensure(ranks_->from_first(own) == own, ErrorKind::kInvalidInput,
+         fmt::format("training as rank {} of {}: its options, corpus or weights are not those of "
+                     "rank 0; give all processes the same",
+                     ranks_->rank(), ranks_->size()));
 }
 
 void TransformerTrainer::read_set(const TrainingSet& set, const TransformerCheckpoint& checkpoint) {
@@ -204,8 +224,15 @@ double TransformerTrainer::score_step(std::span<const std::uint32_t> documents,
 void TransformerTrainer::mine_hard_negatives() {
   const auto k = std::min(static_cast<std::size_t>(training_.hard_negatives), labels_.size() - 1);
   const std::vector<float> vectors = vectors_of(labels_);
-  pool_->set_neighbours(
-      neighbours_({vectors.data(), labels_.size(), options_.dim}, static_cast<int>(k)), k);
+  std::vector<std::uint32_t> found(labels_.size() * k);
+  if (is_first())
+    found = neighbours_({vectors.data(), labels_.size(), options_.dim}, static_cast<int>(k));
+  if (ranks_ != nullptr) {  // an approximate search need not find the same twice
+    std::string bytes(reinterpret_cast<const char*>(found.data()), found.size() * sizeof found[0]);
+    bytes = ranks_->from_first(std::move(bytes));
+    std::memcpy(found.data(), bytes.data(), bytes.size());
+  }
+  pool_->set_neighbours(std::move(found), k);
 }
 
 bool TransformerTrainer::scores_all_labels() const {
@@ -234,8 +261,13 @@ void TransformerTrainer::fill_pool(std::span<const std::uint32_t> documents,
 }
 
 std::vector<float> TransformerTrainer::vectors_of(const Tokens& texts) const {
-  std::vector<float> vectors(texts.size() * static_cast<std::size_t>(options_.dim));
-  learner_.encode(texts, all_rows(texts.size()), vectors.data());
+  const auto dim = static_cast<std::size_t>(options_.dim);
+  std::vector<float> vectors(texts.size() * dim);
+  const std::vector<std::uint32_t> rows = all_rows(texts.size());
+  const auto [first, last] =
+      ranks_ ? ranks_->part_of(rows.size()) : std::pair{std::size_t{0}, rows.size()};
+  learner_.encode(texts, std::span(rows).subspan(first, last - first), &vectors[first * dim]);
+  if (ranks_ != nullptr) ranks_->sum(vectors);
   return vectors;
 }
 
@@ -243,8 +275,14 @@ ValidationScore TransformerTrainer::validation_score() const {
   if (validation_positives_.empty()) return {};
   const std::vector<float> documents = vectors_of(validation_documents_);
   const std::vector<float> labels = vectors_of(labels_);
-  return validate(documents.data(), validation_positives_.size(), labels.data(), labels_.size(),
-                  options_.dim, validation_positives_);
+  ValidationScore score;
+  if (is_first())
+    score = validate(documents.data(), validation_positives_.size(), labels.data(), labels_.size(),
+                     options_.dim, validation_positives_);
+  if (ranks_ == nullptr) return score;
+  std::array<double, 3> figures{score.precision_at_1, score.precision_at_5, score.ndcg_at_5};
+  ranks_->sum(figures);  // the others' are 0
+  return {figures[0], figures[1], figures[2]};
 }
 
 // What a checkpoint must share with the run that resumes it: options, and the corpus as seen by
@@ -278,12 +316,21 @@ void TransformerTrainer::save_checkpoint(const std::filesystem::path& file) cons
 }
 
 void TransformerTrainer::load_checkpoint(const std::filesystem::path& file) {
-  const SectionFileReader reader(file, "checkpoint", kCheckpointVersion);
-  ensure(reader.text("identity") == identity(), ErrorKind::kIncompatible,
+  std::string made_with, state_lines, learner;
+  if (is_first()) {
+    const SectionFileReader reader(file, "checkpoint", kCheckpointVersion);
+    made_with = reader.text("identity");
+    state_lines = reader.text("state");
+    learner = reader.text("learner");
+  }
+  for (std::string* part : {&made_with, &state_lines, &learner})
+    if (ranks_ != nullptr) *part = ranks_->from_first(std::move(*part));
+  ensure(made_with == identity(), ErrorKind::kIncompatible,
          "resuming a training: its checkpoint was made with other options or another corpus; "
          "give the same options, or train without --resume");
-  const TrainingState state = read_state(reader.text("state"));
-  learner_.restore(SafetensorsReader(reader.section("learner"), "the checkpoint"));
+  const TrainingState state = read_state(state_lines);
+  const std::span bytes(learner.data(), learner.size());
+  learner_.restore(SafetensorsReader(std::as_bytes(bytes), "the checkpoint"));
   state_ = state;
 }
 
@@ -292,14 +339,20 @@ TrainReport train_transformer(const TransformerOptions& options, const LossOptio
                               const TrainingFiles& files, bool resume,
                               const NeighbourSearch& neighbours,
                               const std::function<void(const EpochRecord&)>& on_epoch,
-                              const Progress& progress) {
+                              const Progress& progress, const ProcessGroup* ranks) {
   loss.validate();
   training.validate();
   const auto start = Clock::now();
   TransformerCheckpoint checkpoint = read_weights(options);
   const TransformerOptions own = resolved(options, checkpoint);
   progress.update({.stage = "reading tokens", .done = 0, .total = set.train.size()});
-  TransformerTrainer trainer(own, checkpoint, loss, training, set, neighbours, progress);
+  TransformerTrainer trainer(own, checkpoint, loss, training, set, neighbours, progress, ranks);
+  if (ranks != nullptr) resume = !ranks->from_first(resume ? "resume" : "").empty();
+  if (ranks != nullptr && ranks->rank() > 0) {
+    if (resume) trainer.load_checkpoint({});
+    while (!trainer.finished()) trainer.run_epoch();
+    return {};
+  }
   const auto save = [&](const std::filesystem::path& folder, const std::string& name) {
     checkpoint.weights = trainer.weights();
     return save_transformer(own, checkpoint, folder, name);

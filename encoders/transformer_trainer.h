@@ -11,6 +11,7 @@
 
 #include "encoders/label_pool.h"
 #include "encoders/loss.h"
+#include "encoders/process_group.h"
 #include "encoders/score_step.h"
 #include "encoders/training_run.h"
 #include "encoders/transformer_encoder.h"
@@ -27,11 +28,13 @@ namespace dexter {
 // an epoch's end goes on as the uninterrupted one would.
 class TransformerTrainer {
  public:
-  // `options` are resolved against `checkpoint`.
+  // `options` are resolved against `checkpoint`. The processes of `ranks` (null for this alone)
+  // must give the same of everything: kInvalidInput where they do not, and for a loss that is not
+  // one of the softmax losses.
   TransformerTrainer(const TransformerOptions& options, const TransformerCheckpoint& checkpoint,
                      const LossOptions& loss, const TrainerOptions& training,
                      const TrainingSet& set, const NeighbourSearch& neighbours,
-                     const Progress& progress);
+                     const Progress& progress, const ProcessGroup* ranks = nullptr);
 
   bool finished() const;  // all epochs done, or stopped early
   bool stopped_early() const;
@@ -42,7 +45,8 @@ class TransformerTrainer {
   std::string weights() const { return write_safetensors(learner_.parameters()); }
 
   void save_checkpoint(const std::filesystem::path& file) const;
-  // kIncompatible where the checkpoint is of other options or another corpus.
+  // kIncompatible where the checkpoint is of other options or another corpus. Only rank 0 reads the
+  // file.
   void load_checkpoint(const std::filesystem::path& file);
 
  private:
@@ -56,6 +60,8 @@ class TransformerTrainer {
   void mine_hard_negatives();
   std::vector<float> vectors_of(const Tokens& texts) const;  // [texts x dim]
   ValidationScore validation_score() const;
+  bool is_first() const { return ranks_ == nullptr || ranks_->rank() == 0; }
+  void check_agreement(const TransformerCheckpoint& checkpoint) const;
   std::string identity() const;
 
   // constant after construction
@@ -64,6 +70,7 @@ class TransformerTrainer {
   const TrainerOptions training_;
   const NeighbourSearch& neighbours_;
   const Progress& progress_;
+  const ProcessGroup* const ranks_;
   std::unique_ptr<LossFunction> loss_;
   Tokens documents_, validation_documents_, labels_;
   std::vector<std::vector<std::uint32_t>> positives_,
@@ -82,12 +89,12 @@ class TransformerTrainer {
 };
 
 // Fine-tunes the checkpoint in `options.weights` on `set` and writes the encoder; else as
-// train_encoder.
+// train_encoder. Of several processes only rank 0 reads or writes `files`, and its `resume` counts.
 TrainReport train_transformer(const TransformerOptions& options, const LossOptions& loss,
                               const TrainerOptions& training, const TrainingSet& set,
                               const TrainingFiles& files, bool resume,
                               const NeighbourSearch& neighbours,
                               const std::function<void(const EpochRecord&)>& on_epoch,
-                              const Progress& progress);
+                              const Progress& progress, const ProcessGroup* ranks = nullptr);
 
 }  // namespace dexter

@@ -185,6 +185,10 @@ void RuntimeOptions::validate() const {
          fmt::format("checking options: runtime.threads is {}, but 0 to 4096 is possible; 0 takes "
                      "every core",
                      threads));
+  ensure(rank_timeout >= 0.1 && rank_timeout <= 1e6, ErrorKind::kInvalidInput,
+         fmt::format("checking options: runtime.rank_timeout is {}, but 0.1 to 1000000 seconds are "
+                     "possible",
+                     rank_timeout));
 }
 
 void Config::validate() const {

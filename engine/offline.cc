@@ -181,15 +181,20 @@ void check_corpus(const Catalog& catalog, std::string_view encoder) {
 // An encoder of the kind the configuration asks for, learnt from the store's corpus.
 TrainReport learn(const Catalog& catalog, const Config& config, const TrainingFiles& files,
                   bool resume, const std::function<void(const EpochRecord&)>& on_epoch,
-                  const Progress& progress) {
+                  const Progress& progress, const ProcessGroup* ranks) {
   const bool transformer = config.encoder.kind == "transformer";
+  ensure(
+      ranks == nullptr || (transformer && config.train.epochs > 0), ErrorKind::kInvalidInput,
+      fmt::format("training in {} processes: the encoder is {} and train.epochs {}, but only a "
+                  "transformer that learns is trained by several; start one process",
+                  ranks == nullptr ? 1 : ranks->size(), config.encoder.kind, config.train.epochs));
   check_corpus(catalog, config.encoder.kind);
   if (transformer && config.train.epochs == 0)
     return adopt_transformer(config.transformer, files.root, files.encoder);
   const TrainingSet set = load_training_set(catalog, config.train.validation_fraction, progress);
   if (transformer)
     return train_transformer(config.transformer, config.loss, config.train, set, files, resume,
-                             nearest_labels, on_epoch, progress);
+                             nearest_labels, on_epoch, progress, ranks);
   return train_encoder(config.encoder, config.loss, config.train, set, files.root, files.encoder,
                        files.checkpoint, resume, nearest_labels, on_epoch, progress);
 }
@@ -246,9 +251,11 @@ EmbeddingMatrix encode_added(const Catalog& catalog, std::span<const Label> labe
 }  // namespace
 
 TrainReport train(Catalog& catalog, const Config& config, bool resume,
-                  const std::function<void(const EpochRecord&)>& on_epoch,
-                  const Progress& progress) {
+                  const std::function<void(const EpochRecord&)>& on_epoch, const Progress& progress,
+                  const ProcessGroup* ranks) {
   config.validate();
+  if (ranks != nullptr && ranks->rank() > 0)
+    return learn(catalog, config, {}, resume, on_epoch, progress, ranks);
   const fs::path checkpoint = catalog.path() / "train" / "checkpoint";
   entries_of(checkpoint.parent_path());
   // A run stopped before its first checkpoint resumes at the beginning, to the same result.
@@ -259,7 +266,7 @@ TrainReport train(Catalog& catalog, const Config& config, bool resume,
     if (on_epoch) on_epoch(epoch);
   };
   TrainReport report =
-      learn(catalog, config, {catalog.path(), file, checkpoint}, resume, observe, progress);
+      learn(catalog, config, {catalog.path(), file, checkpoint}, resume, observe, progress, ranks);
   report.encoder.corpus = catalog.manifest().corpus->number;
   crash_point("train.before_history");
   catalog.put_note("history", to_json(report));

@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 
+#include "encoders/process_group.h"
 #include "encoders/trainer.h"
 #include "engine/config.h"
 #include "engine/evaluator.h"
@@ -22,10 +23,11 @@ bool in_validation_part(std::string_view document_key, double fraction);
 // Trains on the store's corpus and commits `Manifest::trained`, the configuration and the note
 // "history". `resume` goes on from the checkpoint of a run that was stopped, or begins where there
 // is none; TrainReport::resumed tells. `on_epoch` may be empty. kNotFound without a corpus; else as
-// train_encoder.
+// train_encoder. Of several processes (`ranks`) each opens the store or a copy of it; only rank 0
+// writes, reports and needs it open for writing, and the others' report is empty.
 TrainReport train(Catalog& catalog, const Config& config, bool resume,
-                  const std::function<void(const EpochRecord&)>& on_epoch,
-                  const Progress& progress);
+                  const std::function<void(const EpochRecord&)>& on_epoch, const Progress& progress,
+                  const ProcessGroup* ranks = nullptr);
 
 struct IndexReport {
   GenerationInfo generation;

@@ -1,6 +1,7 @@
 // dexter train: an encoder learns from the store's corpus.
 #include <algorithm>
 #include <memory>
+#include <optional>
 
 #include <spdlog/fmt/fmt.h>
 #include <boost/json.hpp>
@@ -74,9 +75,28 @@ void print_summary(Context& context, const TrainReport& report) {
   context.terminal.remark(fmt::format("next: dexter index --store {}", context.store.string()));
 }
 
+// Meets the other processes where the environment names some.
+std::unique_ptr<ProcessGroup> join_ranks(double timeout) {
+  std::optional<RankOptions> options = ranks_from_environment();
+  if (!options) return nullptr;
+  options->timeout_seconds = timeout;
+  return std::make_unique<ProcessGroup>(*options);
+}
+
+// Rank 0 speaks for all.
+ExitCode assist(Context& context, const Config& config, bool resume, const ProcessGroup& ranks) {
+  Catalog catalog = Catalog::open(context.store, OpenMode::kRead);
+  Progress progress;
+  progress.stop = context.stop_on_signal();
+  train(catalog, config, resume, {}, progress, &ranks);
+  return ExitCode::kOk;
+}
+
 ExitCode run_train(Context& context, const ConfigArguments& arguments, bool resume) {
   const Config config = arguments.resolve();
   set_threads(config.runtime.threads);
+  const std::unique_ptr<ProcessGroup> ranks = join_ranks(config.runtime.rank_timeout);
+  if (ranks && ranks->rank() > 0) return assist(context, config, resume, *ranks);
   Catalog catalog = Catalog::open(context.store, OpenMode::kWrite);
   bool head_printed = false;
   const auto on_epoch = [&](const EpochRecord& epoch) {
@@ -87,7 +107,8 @@ ExitCode run_train(Context& context, const ConfigArguments& arguments, bool resu
     context.terminal.print(epoch_line(epoch, config.train.epochs));
     context.terminal.flush();
   };
-  const TrainReport report = train(catalog, config, resume, on_epoch, context.stoppable_progress());
+  const TrainReport report =
+      train(catalog, config, resume, on_epoch, context.stoppable_progress(), ranks.get());
   context.terminal.finish_stage();
   if (resume && !report.resumed)
     context.terminal.remark("there was no checkpoint to resume from: trained from the beginning");
@@ -134,11 +155,17 @@ constinit const Verb kTrainVerb = {
         "to measure P@1 after every epoch, and the epoch that did best is kept. Checkpoints "
         "are written as epochs end: a run that was stopped or killed goes on with --resume to "
         "the result it would have had. The test documents are not read. Queries go on with "
-        "the former encoder until `dexter index`.",
+        "the former encoder until `dexter index`.\n\n"
+        "A transformer is trained by several processes where torchrun, mpirun or Kubernetes set "
+        "RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT: each takes its part of the documents and "
+        "of the labels, and rank 0 alone writes to the store. When one ends, all end; --resume "
+        "goes on with any number.",
     .examples =
         "dexter train --store my-store\n"
         "dexter train --store my-store --preset fast --seed 7\n"
-        "dexter train --store my-store --encoder transformer --weights DIR --epochs 0",
+        "dexter train --store my-store --encoder transformer --weights DIR --epochs 0\n"
+        "torchrun --nproc-per-node 2 --no-python dexter train --store my-store --encoder "
+        "transformer --weights DIR",
     .next = "dexter index --store my-store",
     .interrupted = "finished epochs are kept, go on with",
     .resumes = true,

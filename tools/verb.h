@@ -42,7 +42,7 @@ inline constexpr std::array<ExitCodeRow, 9> kExitCodes = {{
     {ExitCode::kIncompatible, ErrorKind::kIncompatible,
      "made by a newer dexter or another encoder"},
     {ExitCode::kUnavailable, ErrorKind::kUnavailable,
-     "another process writes to the store; try later"},
+     "another process writes to the store, or one that trains with this one ended; try later"},
     {ExitCode::kIo, ErrorKind::kIo, "the system refused: disk full, permission, read error"},
     {ExitCode::kInternal, ErrorKind::kInternal, "a mistake of dexter's own; please report it"},
     {ExitCode::kInterrupted, ErrorKind::kInterrupted,
