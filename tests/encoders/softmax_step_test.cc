@@ -2,10 +2,6 @@
 // against itself in several processes.
 #include <gtest/gtest.h>
 
-#include <arpa/inet.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <cmath>
 #include <future>
 #include <numeric>
@@ -15,6 +11,7 @@
 #include "encoders/transformer_learner.h"
 #include "tests/encoders/tiny_transformer.h"
 #include "tests/support/expect_error.h"
+#include "tests/support/free_port.h"
 
 namespace dexter {
 namespace {
@@ -22,6 +19,7 @@ namespace {
 using Learner = TransformerLearner;
 using Tokens = std::vector<std::vector<std::int32_t>>;
 using testing::expect_error;
+using testing::free_port;
 
 constexpr int kDim = 16;
 constexpr double kTemperature = 0.3;
@@ -145,18 +143,6 @@ TEST(SoftmaxStep, HasNoGradientWhereEveryLabelIsAPositive) {
   EXPECT_EQ(result.loss, 0);
   for (const FloatTensor& tensor : result.gradients)
     for (const float g : tensor.values) ASSERT_EQ(g, 0) << tensor.name;
-}
-
-int free_port() {
-  const int descriptor = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  ::bind(descriptor, reinterpret_cast<sockaddr*>(&address), size);
-  ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size);
-  ::close(descriptor);
-  return ntohs(address.sin_port);
 }
 
 RankOptions rank_of(int rank, int size, int port, double timeout = 60) {

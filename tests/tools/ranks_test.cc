@@ -1,34 +1,19 @@
 // Several processes of `dexter train` on one store, started by the variables that torchrun sets.
 #include <gmock/gmock.h>
 
-#include <arpa/inet.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <boost/json.hpp>
 #include <csignal>
 #include <memory>
 
 #include "storage/catalog.h"
 #include "tests/encoders/tiny_transformer.h"
+#include "tests/support/free_port.h"
 #include "tests/tools/tiny_run.h"
 
 namespace dexter::testing {
 namespace {
 
 using ::testing::HasSubstr;
-
-int free_port() {
-  const int descriptor = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  ::bind(descriptor, reinterpret_cast<sockaddr*>(&address), size);
-  ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size);
-  ::close(descriptor);
-  return ntohs(address.sin_port);
-}
 
 class Ranks : public ::testing::Test {
  protected:
