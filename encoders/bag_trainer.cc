@@ -27,11 +27,13 @@ BagTrainer::BlockTrainer::BlockTrainer(BagBlock& trained)
 
 BagTrainer::BagTrainer(const EncoderOptions& encoder, const LossOptions& loss,
                        const TrainerOptions& options, const TrainingSet& set,
-                       const NeighbourSearch& neighbours, const Progress& progress)
+                       const NeighbourSearch& neighbours, const Progress& progress,
+                       const Teacher* teacher)
     : loss_options_(loss),
       options_(options),
       neighbours_(neighbours),
       progress_(progress),
+      teacher_(teacher),
       loss_(make_loss(loss)),
       has_training_(set.labels.size()),
       frequency_logit_(set.labels.size()),
@@ -49,9 +51,11 @@ BagTrainer::BagTrainer(const EncoderOptions& encoder, const LossOptions& loss,
 
 void BagTrainer::read_documents(const TrainingSet& set) {
   const FeatureOptions features = feature_options(model_.options);
-  for (const Example& example : set.train) {
+  for (std::uint32_t row = 0; row < set.train.size(); ++row) {
+    const Example& example = set.train[row];
     if (example.labels.empty()) continue;
     positives_.push_back(label_rows(example));
+    teacher_rows_.push_back(row);
     append_text(documents_, example.text, set.text_kind, features, model_.vocabulary);
     for (const std::uint32_t label : positives_.back()) {
       has_training_[label] = 1;
@@ -83,6 +87,7 @@ void BagTrainer::read_labels(const TrainingSet& set) {
     if (!natural || !options_.label_documents) continue;
     append_text(documents_, text, set.text_kind, features, model_.vocabulary);
     positives_.push_back({row});
+    teacher_rows_.push_back(static_cast<std::uint32_t>(set.train.size()) + row);
   }
 }
 
@@ -200,9 +205,27 @@ void BagTrainer::keep_features(std::span<const std::uint32_t> documents, std::mt
   }
 }
 
+// The teacher's vectors of a step's documents and of its pool.
+void BagTrainer::ask_teacher(std::span<const std::uint32_t> documents) {
+  if (teacher_ == nullptr) return;
+  const auto gather = [](const EmbeddingMatrix& from, std::span<const std::uint32_t> rows,
+                         std::vector<float>& out) {
+    out.clear();
+    for (const std::uint32_t row : rows) {
+      const std::span<const float> values = from.row(row);
+      out.insert(out.end(), values.begin(), values.end());
+    }
+  };
+  std::vector<std::uint32_t> rows;
+  for (const std::uint32_t document : documents) rows.push_back(teacher_rows_[document]);
+  gather(teacher_->documents, rows, teacher_documents_);
+  gather(teacher_->labels, pool_->labels(), teacher_labels_);
+}
+
 double BagTrainer::train_step(BlockTrainer& trainer, std::span<const std::uint32_t> documents,
                               std::int64_t step, std::mt19937_64& random) {
   fill_pool(documents, random);
+  ask_teacher(documents);
   const std::span<const std::uint32_t> labels = pool_->labels();
   const float* free_vectors = options_.free_vectors ? trainer.block.free_vectors.data() : nullptr;
   if (options_.feature_dropout > 0) {
@@ -212,13 +235,19 @@ double BagTrainer::train_step(BlockTrainer& trainer, std::span<const std::uint32
     trainer.document_side.forward(documents_, documents, nullptr);
   }
   trainer.label_side.forward(labels_, labels, free_vectors);
-  const double loss = score_step_.run({.documents = trainer.document_side.vectors(),
-                                       .n = documents.size(),
-                                       .labels = trainer.label_side.vectors(),
-                                       .m = labels.size(),
-                                       .positives = columns_,
-                                       .offsets = offsets_,
-                                       .adjustments = adjustments_});
+  const double loss =
+      score_step_.run({.documents = trainer.document_side.vectors(),
+                       .n = documents.size(),
+                       .labels = trainer.label_side.vectors(),
+                       .m = labels.size(),
+                       .positives = columns_,
+                       .offsets = offsets_,
+                       .adjustments = adjustments_,
+                       .teacher_documents = teacher_ ? teacher_documents_.data() : nullptr,
+                       .teacher_labels = teacher_ ? teacher_labels_.data() : nullptr,
+                       .teacher_dim = teacher_ ? teacher_->labels.dim() : 0,
+                       .teacher_weight = teacher_ ? teacher_->options.weight : 0,
+                       .teacher_temperature = teacher_ ? teacher_->options.temperature : 1});
 
   const float share = schedule(step);
   ++step;  // Adam counts from 1

@@ -16,6 +16,7 @@
 #include "encoders/loss.h"
 #include "encoders/score_step.h"
 #include "encoders/table_optimizer.h"
+#include "encoders/teacher.h"
 #include "encoders/training_state.h"
 #include "encoders/validation.h"
 
@@ -28,7 +29,8 @@ namespace dexter {
 class BagTrainer {
  public:
   BagTrainer(const EncoderOptions& encoder, const LossOptions& loss, const TrainerOptions& options,
-             const TrainingSet& set, const NeighbourSearch& neighbours, const Progress& progress);
+             const TrainingSet& set, const NeighbourSearch& neighbours, const Progress& progress,
+             const Teacher* teacher = nullptr);
 
   bool finished() const;  // all epochs done, or stopped early
   bool stopped_early() const;
@@ -59,6 +61,7 @@ class BagTrainer {
                     std::int64_t step, std::mt19937_64& random);
   void keep_features(std::span<const std::uint32_t> documents, std::mt19937_64& random);
   void fill_pool(std::span<const std::uint32_t> documents, std::mt19937_64& random);
+  void ask_teacher(std::span<const std::uint32_t> documents);
   bool scores_all_labels() const;
   void mine_hard_negatives();
   float schedule(std::int64_t step) const;
@@ -74,6 +77,8 @@ class BagTrainer {
   const TrainerOptions options_;
   const NeighbourSearch& neighbours_;
   const Progress& progress_;
+  const Teacher* const teacher_;
+  std::vector<std::uint32_t> teacher_rows_;  // by document, in the teacher's
   std::unique_ptr<LossFunction> loss_;
   BagBatch documents_, validation_documents_, labels_;
   std::vector<std::vector<std::uint32_t>> positives_,
@@ -91,7 +96,8 @@ class BagTrainer {
   ScoreStep score_step_;
   BagBatch kept_;  // documents of a step after feature dropout
   std::vector<std::vector<std::uint32_t>> columns_;
-  std::vector<float> offsets_, adjustments_;  // of the pool's labels
+  std::vector<float> offsets_, adjustments_;               // of the pool's labels
+  std::vector<float> teacher_documents_, teacher_labels_;  // of a step
 };
 
 }  // namespace dexter

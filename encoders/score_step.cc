@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "encoders/row_kernels.h"
+#include "encoders/teacher.h"
 
 namespace dexter {
 
@@ -17,7 +18,10 @@ ScoreStep::ScoreStep(const LossFunction& loss, double temperature, int dim, int 
       labels_(precision),
       scores_(precision),
       document_product_(precision),
-      label_product_(precision) {}
+      label_product_(precision),
+      teacher_documents_(precision),
+      teacher_labels_(precision),
+      teacher_scores_(precision) {}
 
 double ScoreStep::run(const ScoreBatch& batch) {
   document_gradient_.resize(batch.n * dim_);
@@ -30,6 +34,10 @@ double ScoreStep::run(const ScoreBatch& batch) {
 // The block of columns [at, at + width).
 double ScoreStep::run_block(const ScoreBatch& batch, std::size_t at) {
   labels_.store(batch.labels + at, batch.m, width_, dim_);
+  if (batch.teacher_labels != nullptr)
+    teacher_labels_.store(batch.teacher_labels, batch.m,
+                          static_cast<std::size_t>(batch.teacher_dim),
+                          static_cast<std::size_t>(batch.teacher_dim));
   const std::size_t chunk =
       std::clamp<std::size_t>(kMaximumScores / std::max<std::size_t>(batch.m, 1), 1, batch.n);
   double loss = 0;
@@ -40,10 +48,39 @@ double ScoreStep::run_block(const ScoreBatch& batch, std::size_t at) {
     documents_.store(batch.documents + first * dim_ + at, count, width_, dim_,
                      inverse_temperature_);
     multiply(documents_, Transpose::kNo, labels_, Transpose::kYes, scores_);
+    if (batch.teacher_labels != nullptr) score_teacher(batch, first, count);
     loss += run_losses(batch, at, first, count);
     add_gradients(at, first, count);
   }
   return loss;
+}
+
+void ScoreStep::score_teacher(const ScoreBatch& batch, std::size_t first, std::size_t count) {
+  const auto dim = static_cast<std::size_t>(batch.teacher_dim);
+  teacher_documents_.store(batch.teacher_documents + first * dim, count, dim, dim,
+                           static_cast<float>(1 / batch.teacher_temperature));
+  multiply(teacher_documents_, Transpose::kNo, teacher_labels_, Transpose::kYes, teacher_scores_);
+}
+
+// The loss of one document, whose `scores` become their gradient. `row` is its place in the chunk.
+// The teacher's scores are corrected for sampling as the student's are.
+double ScoreStep::run_row(const ScoreBatch& batch, std::size_t document, std::size_t row,
+                          std::span<float> scores) const {
+  const std::vector<std::uint32_t>& own = batch.positives[document];
+  if (batch.teacher_labels == nullptr) return loss_.backward(scores, own);
+  thread_local std::vector<float> student, teacher;
+  student.assign(scores.begin(), scores.end());
+  teacher.resize(scores.size());
+  teacher_scores_.load_row(row, teacher.data());
+  std::vector<float> positive;
+  for (const std::uint32_t p : own)
+    positive.push_back(teacher[p] + (batch.adjustments.empty() ? 0 : batch.adjustments[p]));
+  if (!batch.offsets.empty())
+    row_kernels().add_scaled(1, batch.offsets.data(), teacher.data(), static_cast<int>(batch.m));
+  for (std::size_t i = 0; i < own.size(); ++i) teacher[own[i]] = positive[i];
+  const double loss = loss_.backward(scores, own);
+  return (1 - batch.teacher_weight) * loss +
+         batch.teacher_weight * learn_from_teacher(student, teacher, batch.teacher_weight, scores);
 }
 
 double ScoreStep::run_losses(const ScoreBatch& batch, std::size_t at, std::size_t first,
@@ -68,7 +105,7 @@ double ScoreStep::run_losses(const ScoreBatch& batch, std::size_t at, std::size_
                                                     static_cast<int>(width_));
         if (!batch.adjustments.empty()) row[p] += batch.adjustments[p];
       }
-      loss += share * loss_.backward(std::span<float>(row), own);
+      loss += share * run_row(batch, first + i, i, row);
       scores_.store_row(i, row.data(), static_cast<float>(share));
     }
   }

@@ -20,6 +20,11 @@ struct ScoreBatch {
   std::span<const std::vector<std::uint32_t>> positives;
   std::span<const float> offsets = {};
   std::span<const float> adjustments = {};
+  // Unit vectors of a teacher, [n x teacher_dim] and [m x teacher_dim]; null for none.
+  const float* teacher_documents = nullptr;
+  const float* teacher_labels = nullptr;
+  int teacher_dim = 0;
+  double teacher_weight = 0, teacher_temperature = 1;
 };
 
 // Scores of documents against a pool of labels, their loss, and the gradients of both sides'
@@ -39,6 +44,9 @@ class ScoreStep {
 
  private:
   double run_block(const ScoreBatch& batch, std::size_t at);
+  double run_row(const ScoreBatch& batch, std::size_t document, std::size_t row,
+                 std::span<float> scores) const;
+  void score_teacher(const ScoreBatch& batch, std::size_t first, std::size_t count);
   double run_losses(const ScoreBatch& batch, std::size_t at, std::size_t first, std::size_t count);
   void add_gradients(std::size_t at, std::size_t first, std::size_t count);
 
@@ -46,6 +54,7 @@ class ScoreStep {
   float inverse_temperature_;
   std::size_t dim_, width_;  // of a row, and of a block of it
   ProductMatrix documents_, labels_, scores_, document_product_, label_product_;
+  ProductMatrix teacher_documents_, teacher_labels_, teacher_scores_;
   std::vector<float> document_gradient_, label_gradient_;
 };
 

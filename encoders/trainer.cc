@@ -84,7 +84,7 @@ TrainReport train_encoder(const EncoderOptions& encoder, const LossOptions& loss
                           const std::filesystem::path& checkpoint, bool resume,
                           const NeighbourSearch& neighbours,
                           const std::function<void(const EpochRecord&)>& on_epoch,
-                          const Progress& progress) {
+                          const Progress& progress, const Teacher* teacher) {
   using Clock = std::chrono::steady_clock;
   encoder.validate();
   loss.validate();
@@ -95,7 +95,7 @@ TrainReport train_encoder(const EncoderOptions& encoder, const LossOptions& loss
                      options.epochs, encoder.kind));
   const auto start = Clock::now();
   progress.update({.stage = "reading features", .done = 0, .total = set.train.size()});
-  BagTrainer trainer(encoder, loss, options, set, neighbours, progress);
+  BagTrainer trainer(encoder, loss, options, set, neighbours, progress, teacher);
   const auto save = [&](const std::filesystem::path& folder, const std::string& name) {
     return trainer.model().save(folder, name);
   };

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "encoders/encoder.h"
+#include "encoders/teacher.h"
 #include "encoders/trainer_options.h"
 #include "storage/manifest.h"
 #include "storage/progress.h"
@@ -55,14 +56,14 @@ using NeighbourSearch = std::function<std::vector<std::uint32_t>(EmbeddingView v
 // from it to the result the uninterrupted run would have had on the same thread count. Errors:
 // kInvalidInput for options or a set without any training pair; kInterrupted when progress.stop
 // fires (the checkpoint stands); kIncompatible when the checkpoint belongs to other options or
-// another corpus.
+// another corpus. `teacher` (null for none) has its rows in the order of `set`.
 TrainReport train_encoder(const EncoderOptions& encoder, const LossOptions& loss,
                           const TrainerOptions& options, const TrainingSet& set,
                           const std::filesystem::path& root, const std::string& encoder_file,
                           const std::filesystem::path& checkpoint, bool resume,
                           const NeighbourSearch& neighbours,
                           const std::function<void(const EpochRecord&)>& on_epoch,
-                          const Progress& progress);
+                          const Progress& progress, const Teacher* teacher = nullptr);
 
 struct LossKind {
   std::string_view name;

@@ -51,6 +51,7 @@ std::vector<Field> fields_of(Config& config) {
   collect(fields, "transformer", config.transformer);
   collect(fields, "loss", config.loss);
   collect(fields, "train", config.train);
+  collect(fields, "teacher", config.teacher);
   collect(fields, "index", config.index);
   collect(fields, "runtime", config.runtime);
   return fields;
@@ -196,6 +197,7 @@ void Config::validate() const {
   transformer.validate();
   loss.validate();
   train.validate();
+  teacher.validate();
   index.validate();
   runtime.validate();
 }

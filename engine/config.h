@@ -32,6 +32,7 @@ struct Config {
   TransformerOptions transformer;
   LossOptions loss;
   TrainerOptions train;
+  TeacherOptions teacher;
   IndexOptions index;
   RuntimeOptions runtime;
   void validate() const;  // kInvalidInput naming the option, its value and its range

@@ -5,12 +5,14 @@
 #include <charconv>
 #include <chrono>
 #include <numeric>
+#include <optional>
 
 #include <spdlog/fmt/fmt.h>
 
 #include "encoders/encoder.h"
 #include "encoders/transformer_trainer.h"
 #include "engine/history.h"
+#include "engine/teaching.h"
 #include "engine/training_corpus.h"
 #include "storage/crash_point.h"
 #include "storage/error.h"
@@ -189,14 +191,20 @@ TrainReport learn(const Catalog& catalog, const Config& config, const TrainingFi
                   "transformer that learns is trained by several; start one process",
                   ranks == nullptr ? 1 : ranks->size(), config.encoder.kind, config.train.epochs));
   check_corpus(catalog, config.encoder.kind);
+  ensure(!transformer || config.teacher.store.empty(), ErrorKind::kInvalidInput,
+         "training: teacher.store is given, but only the bag encoder learns from a teacher; choose "
+         "--encoder bag, or leave it empty");
   if (transformer && config.train.epochs == 0)
     return adopt_transformer(config.transformer, files.root, files.encoder);
   const TrainingSet set = load_training_set(catalog, config.train.validation_fraction, progress);
   if (transformer)
     return train_transformer(config.transformer, config.loss, config.train, set, files, resume,
                              nearest_labels, on_epoch, progress, ranks);
+  std::optional<Teacher> teacher;
+  if (!config.teacher.store.empty()) teacher = load_teacher(config.teacher, set, progress);
   return train_encoder(config.encoder, config.loss, config.train, set, files.root, files.encoder,
-                       files.checkpoint, resume, nearest_labels, on_epoch, progress);
+                       files.checkpoint, resume, nearest_labels, on_epoch, progress,
+                       teacher ? &*teacher : nullptr);
 }
 
 // The stored configuration, which tells how the encoder was trained, with the options of this run.

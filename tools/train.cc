@@ -137,6 +137,8 @@ Runner add(CLI::App& app, Context& context) {
              "folder of a pretrained model, for --encoder transformer"},
             {"--device", "transformer.device", "DEVICE",
              "of a transformer: auto (the GPU where one is there), cpu or cuda"},
+            {"--teacher", "teacher.store", "DIR",
+             "a store whose encoder, say a transformer, teaches the bag encoder"},
             {"--loss", "loss.name", "LOSS", names_in(loss_kinds())},
             {"--epochs", "train.epochs", "N", "passes over the training documents"},
             {"--seed", "train.seed", "N", "the same seed and threads give the same encoder"},
@@ -165,7 +167,8 @@ constinit const Verb kTrainVerb = {
         "dexter train --store my-store --preset fast --seed 7\n"
         "dexter train --store my-store --encoder transformer --weights DIR --epochs 0\n"
         "torchrun --nproc-per-node 2 --no-python dexter train --store my-store --encoder "
-        "transformer --weights DIR",
+        "transformer --weights DIR\n"
+        "dexter train --store my-store --teacher transformer-store",
     .next = "dexter index --store my-store",
     .interrupted = "finished epochs are kept, go on with",
     .resumes = true,

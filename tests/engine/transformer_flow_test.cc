@@ -62,6 +62,28 @@ TEST_F(TransformerFlow, NeedsACorpusOfTextAndItsWeights) {
       ErrorKind::kNotFound, [&] { run(folder_ / "empty"); }, "no corpus");
 }
 
+TEST_F(TransformerFlow, TeachesABagEncoder) {
+  const std::filesystem::path store = tiny::import_store(folder_.path());
+  const std::string teacher = run(store).encoder.fingerprint;
+  config_.encoder.kind = "bag";
+  config_.train.epochs = 3;
+  const std::string alone = run(store).encoder.fingerprint;
+  config_.encoder.kind = "transformer";
+  config_.train.epochs = 0;
+  EXPECT_EQ(run(store).encoder.fingerprint, teacher);
+  config_.teacher.store = store.string();  // the same store's encoder may teach its successor
+  expect_error(
+      ErrorKind::kInvalidInput, [&] { run(store); }, "only the bag encoder learns from a teacher");
+  config_.encoder.kind = "bag";
+  config_.train.epochs = 3;
+  const TrainReport taught = run(store);
+  EXPECT_EQ(taught.encoder.kind, "bag");
+  EXPECT_NE(taught.encoder.fingerprint, alone);
+  config_.teacher.store = (folder_ / "absent").string();
+  expect_error(
+      ErrorKind::kNotFound, [&] { run(store); }, "absent");
+}
+
 TEST_F(TransformerFlow, TheBagEncoderRefusesToLearnNothing) {
   config_.encoder.kind = "bag";
   const std::filesystem::path store = tiny::import_store(folder_.path());

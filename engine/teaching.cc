@@ -1,0 +1,41 @@
+// What a teacher says of a corpus, before the student learns from it.
+#include "engine/teaching.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "storage/catalog.h"
+
+namespace dexter {
+
+Teacher load_teacher(const TeacherOptions& options, const TrainingSet& set,
+                     const Progress& progress) {
+  ensure(set.text_kind == TextKind::kNatural, ErrorKind::kInvalidInput,
+         "asking a teacher: the corpus has sparse features, but a teacher reads text; leave "
+         "teacher.store empty");
+  const Catalog catalog = Catalog::open(options.store, OpenMode::kRead);
+  ensure(
+      catalog.manifest().trained.has_value(), ErrorKind::kNotFound,
+      fmt::format("asking a teacher: {} has no encoder; run `dexter train` there", options.store));
+  const auto encoder = load_encoder(catalog.path(), catalog.manifest().trained->file);
+  Teacher teacher{options, encoder->fingerprint(), {}, encoder->encode_labels(set.labels)};
+  const std::size_t documents = set.train.size(), rows = documents + set.labels.size();
+  teacher.documents = EmbeddingMatrix(rows, encoder->dim());
+  constexpr std::size_t kChunk = 8192;
+  for (std::size_t first = 0; first < rows; first += kChunk) {
+    progress.check("asking the teacher");
+    std::vector<std::string> texts;
+    for (std::size_t i = first; i < std::min(first + kChunk, rows); ++i)
+      texts.push_back(i < documents ? set.train[i].text : set.labels[i - documents].text);
+    const EmbeddingMatrix vectors = encoder->encode(texts);
+    std::copy_n(vectors.data(), texts.size() * static_cast<std::size_t>(encoder->dim()),
+                teacher.documents.row(first).data());
+    progress.update({"asking the teacher", first + texts.size(), rows, "documents", {}});
+  }
+  return teacher;
+}
+
+}  // namespace dexter
