@@ -59,16 +59,16 @@ const std::string& OptionsReader::value(std::string_view key) const {
 }
 
 void OptionsReader::operator()(std::string_view key, std::string& out, std::string_view) const {
-  out = value(key);
+  if (has(key)) out = value(key);
 }
 void OptionsReader::operator()(std::string_view key, bool& out, std::string_view) const {
-  out = value(key) == "true";
+  if (has(key)) out = value(key) == "true";
 }
 void OptionsReader::operator()(std::string_view key, int& out, std::string_view) const {
-  out = number<int>(key, value(key));
+  if (has(key)) out = number<int>(key, value(key));
 }
 void OptionsReader::operator()(std::string_view key, double& out, std::string_view) const {
-  out = number<double>(key, value(key));
+  if (has(key)) out = number<double>(key, value(key));
 }
 
 std::string options_text(const EncoderOptions& options, TextKind text_kind) {

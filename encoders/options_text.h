@@ -24,7 +24,8 @@ class OptionsWriter {
   std::string text_;
 };
 
-// kCorrupt for a line without '=', a key that is missing, and a value of another type.
+// A field whose key the text lacks keeps its value: the option is younger than the file. kCorrupt
+// for a line without '=', for `value` of a missing key, and for a value of another type.
 class OptionsReader {
  public:
   explicit OptionsReader(std::string_view text);
@@ -35,6 +36,8 @@ class OptionsReader {
   void operator()(std::string_view key, double& out, std::string_view description) const;
 
  private:
+  bool has(std::string_view key) const { return values_.find(key) != values_.end(); }
+
   std::map<std::string, std::string, std::less<>> values_;
 };
 

@@ -3,6 +3,8 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <optional>
 #include <utility>
@@ -73,7 +75,25 @@ class TransformerEncoder final : public Encoder {
 
 }  // namespace
 
+std::vector<int> TransformerOptions::prefixes() const {
+  std::vector<int> numbers;
+  for (std::size_t first = 0; first < prefix_dims.size();) {
+    const std::size_t end = std::min(prefix_dims.find(',', first), prefix_dims.size());
+    const char* text = prefix_dims.data();
+    int number = 0;
+    const auto [last, error] = std::from_chars(text + first, text + end, number);
+    ensure(error == std::errc() && last == text + end && number >= 1, ErrorKind::kInvalidInput,
+           fmt::format("transformer.prefix_dims is \"{}\", but must be numbers of dimensions with "
+                       "commas between, as 64,128",
+                       prefix_dims));
+    numbers.push_back(number);
+    first = end + 1;
+  }
+  return numbers;
+}
+
 void TransformerOptions::validate() const {
+  prefixes();
   if (pooling != "auto") pooling_named(pooling);
   const auto in_range = [](std::string_view key, auto number, auto least, auto most) {
     ensure(number >= least && number <= most, ErrorKind::kInvalidInput,
@@ -108,6 +128,10 @@ TransformerOptions resolved(const TransformerOptions& options,
          fmt::format("transformer.dim is {}, but the checkpoint has {} dimensions; keep at most "
                      "these",
                      own.dim, shape.hidden));
+  for (const int prefix : own.prefixes())
+    ensure(prefix < own.dim, ErrorKind::kInvalidInput,
+           fmt::format("transformer.prefix_dims has {}, but a vector has {} dimensions; name fewer",
+                       prefix, own.dim));
   ensure(own.max_tokens >= 3 && own.max_tokens <= shape.positions, ErrorKind::kInvalidInput,
          fmt::format("transformer.max_tokens is {}, but must lie in 3 to the checkpoint's {}",
                      own.max_tokens, shape.positions));

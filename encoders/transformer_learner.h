@@ -15,7 +15,10 @@
 namespace dexter {
 
 struct LearnerOptions {
-  int dim = 0;                                // leading dimensions of a vector
+  int dim = 0;  // leading dimensions of a vector
+  // Fewer of them that shall work alone: a softmax step's loss is the mean of theirs and of all's
+  // (Kusupati et al., Matryoshka Representation Learning, NeurIPS 2022).
+  std::vector<int> prefix_dims = {};
   std::string device = "cpu";                 // auto, cpu or cuda
   Precision precision = Precision::kFloat32;  // of the products; weights stay in float32
   double dropout = 0;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace dexter {
 
@@ -10,15 +11,17 @@ struct TransformerOptions {
   std::string pooling = "auto";  // auto, mean, cls, last or max
   int max_tokens = 0;            // of a text, the frame counted; 0: what the checkpoint says
   int dim = 0;                   // leading dimensions kept of a vector; 0: all
+  std::string prefix_dims = {};  // numbers with commas between, each less than `dim`
   std::string document_prefix = {}, label_prefix = {};
   std::string precision = "float32";  // float32 or bfloat16
   std::string device = "auto";        // auto, cpu or cuda
   double learning_rate = 1e-4;
   double weight_decay = 0.01;
   double dropout = 0;
-  double clip = 1;          // largest norm of a step's gradient; 0 for none
-  int chunk_tokens = 4096;  // encoded with their graph at once
-  void validate() const;    // kInvalidInput naming the option, its value and its range
+  double clip = 1;                    // largest norm of a step's gradient; 0 for none
+  int chunk_tokens = 4096;            // encoded with their graph at once
+  std::vector<int> prefixes() const;  // prefix_dims as numbers; kInvalidInput where they are none
+  void validate() const;              // kInvalidInput naming the option, its value and its range
 };
 
 template <class Visitor>
@@ -31,6 +34,10 @@ void visit(Visitor& v, TransformerOptions& o) {
     "else mean");
   v("max_tokens", o.max_tokens, "tokens of a text at most; 0 for what the checkpoint says");
   v("dim", o.dim, "leading dimensions of a vector that are kept; 0 for all");
+  v("prefix_dims", o.prefix_dims,
+    "with softmax losses: numbers of leading dimensions, with commas between, that shall work "
+    "alone "
+    "as well (Matryoshka), so that vectors may be cut later; empty for none");
   v("document_prefix", o.document_prefix, "put before every document and query");
   v("label_prefix", o.label_prefix, "put before every label");
   v("precision", o.precision,

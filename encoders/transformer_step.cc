@@ -37,24 +37,58 @@ class TransformerLearner::SoftmaxStep {
     first_label_ = first_label;
     impl_.begin(kLabels, batch_.label_texts,
                 batch_.labels.subspan(first_label, last_label - first_label), batch_.seed);
-    const auto type = impl_.options.precision == Precision::kBfloat16 ? at::kBFloat16 : at::kFloat;
-    StreamedSoftmax softmax(document_vectors(first), counts(), batch_.decoupled, batch_.temperature,
-                            type);
     const std::size_t chunks = impl_.passes[kLabels].chunks.size();
-    for (std::size_t i = 0; i < chunks; ++i)
-      softmax.add(chunk_of(i, impl_.first_vectors(kLabels, i)));
-    const double loss = softmax.finish(reduce);
+    begin_losses(document_vectors(first));
     for (std::size_t i = 0; i < chunks; ++i) {
-      const at::Tensor vectors = impl_.second_vectors(kLabels, i);
-      vectors.backward(softmax.gradient(chunk_of(i, vectors.detach())));
+      const at::Tensor vectors = impl_.first_vectors(kLabels, i);
+      for (Loss& loss : losses_) loss.softmax.add(chunk_of(i, prefix_of(vectors, loss.dim)));
     }
-    impl_.reduce(softmax.document_gradient(), Softmax::Reduction::kSum);
-    pass_back_documents(softmax.document_gradient(), first);
+    double mean = 0;
+    for (Loss& loss : losses_) mean += loss.softmax.finish(reduce);
+    for (std::size_t i = 0; i < chunks; ++i)
+      pass_back(impl_.second_vectors(kLabels, i), [&](Loss& loss, const at::Tensor& vectors) {
+        return loss.softmax.gradient(chunk_of(i, vectors));
+      });
+    for (Loss& loss : losses_)
+      impl_.reduce(loss.softmax.document_gradient(), Softmax::Reduction::kSum);
+    pass_back_documents(first);
     for (Impl::Pass& pass : impl_.passes) pass = {};
-    return loss;
+    return mean / static_cast<double>(losses_.size());
   }
 
  private:
+  // Of vectors cut to their first `dim` dimensions.
+  struct Loss {
+    int dim;
+    StreamedSoftmax softmax;
+  };
+
+  static at::Tensor prefix_of(const at::Tensor& vectors, int dim) {
+    if (dim == vectors.size(1)) return vectors;
+    const at::Tensor part = vectors.narrow(1, 0, dim);
+    return part / part.norm(2, 1, /*keepdim=*/true).clamp_min(1e-12);
+  }
+
+  void begin_losses(const at::Tensor& documents) {
+    const auto type = impl_.options.precision == Precision::kBfloat16 ? at::kBFloat16 : at::kFloat;
+    std::vector<int> dims = impl_.options.prefix_dims;
+    dims.push_back(impl_.options.dim);
+    for (const int dim : dims)
+      losses_.push_back({dim, StreamedSoftmax(prefix_of(documents, dim), counts(), batch_.decoupled,
+                                              batch_.temperature, type)});
+  }
+
+  // The mean of the losses' gradients, `gradient(loss, prefixes)`, through `vectors`.
+  template <class Gradient>
+  void pass_back(const at::Tensor& vectors, const Gradient& gradient) {
+    at::Tensor total = at::zeros({}, vectors.options());
+    for (Loss& loss : losses_) {
+      const at::Tensor prefix = prefix_of(vectors, loss.dim);
+      total = total + (prefix * gradient(loss, prefix.detach())).sum();
+    }
+    (total / static_cast<double>(losses_.size())).backward();
+  }
+
   // Places of a chunk in the whole step, where its side's part begins at `first`.
   at::Tensor places(const Impl::Rows& chunk, std::size_t first) const {
     std::vector<std::int64_t> all;
@@ -80,11 +114,14 @@ class TransformerLearner::SoftmaxStep {
     return all;
   }
 
-  void pass_back_documents(const at::Tensor& gradient, std::size_t first) {
+  void pass_back_documents(std::size_t first) {
     const std::vector<Impl::Rows>& chunks = impl_.passes[kDocuments].chunks;
-    for (std::size_t i = 0; i < chunks.size(); ++i)
-      impl_.second_vectors(kDocuments, i)
-          .backward(gradient.index_select(0, places(chunks[i], first)));
+    for (std::size_t i = 0; i < chunks.size(); ++i) {
+      const at::Tensor rows = places(chunks[i], first);
+      pass_back(impl_.second_vectors(kDocuments, i), [&](Loss& loss, const at::Tensor&) {
+        return loss.softmax.document_gradient().index_select(0, rows);
+      });
+    }
   }
 
   StreamedSoftmax::Chunk chunk_of(std::size_t chunk, const at::Tensor& vectors) const {
@@ -109,6 +146,7 @@ class TransformerLearner::SoftmaxStep {
   Impl& impl_;
   const SoftmaxBatch& batch_;
   std::size_t first_label_ = 0;
+  std::vector<Loss> losses_;
   // A place in the step's labels and a document that has it as a positive, ascending.
   using Pair = std::pair<std::uint32_t, std::uint32_t>;
   std::vector<Pair> pairs_;

@@ -43,6 +43,7 @@ bool is_softmax(const LossOptions& loss) {
 
 LearnerOptions learner_options(const TransformerOptions& options, const ProcessGroup* ranks) {
   return {.dim = options.dim,
+          .prefix_dims = options.prefixes(),
           .device = options.device,
           .precision = options.precision == "bfloat16" ? Precision::kBfloat16 : Precision::kFloat32,
           .dropout = options.dropout,
@@ -74,6 +75,10 @@ TransformerTrainer::TransformerTrainer(const TransformerOptions& options,
   pool_.emplace(static_cast<std::uint32_t>(set.labels.size()), positives_);
   const double batches = std::ceil(static_cast<double>(positives_.size()) / training.batch);
   steps_ = batches * training.epochs;
+  ensure(options.prefix_dims.empty() || is_softmax(loss), ErrorKind::kInvalidInput,
+         fmt::format("training: transformer.prefix_dims is \"{}\", but loss.name is {}; choose "
+                     "softmax or decoupled_softmax, or leave it empty",
+                     options.prefix_dims, loss.name));
   if (ranks != nullptr) check_agreement(checkpoint);
 }
 

@@ -68,14 +68,15 @@ struct Step {
   }
 };
 
-Learner learner(std::size_t chunk_tokens, const ProcessGroup* ranks = nullptr) {
+Learner learner(std::size_t chunk_tokens, const ProcessGroup* ranks = nullptr,
+                const std::vector<int>& prefix_dims = {}) {
   const TransformerShape shape = read_shape(testing::tiny_config(Family::kBert), "tiny");
   const std::string weights = testing::tiny_weights(Family::kBert);
   const auto bytes = std::as_bytes(std::span(weights.data(), weights.size()));
   return {shape,
           Pooling::kMean,
           read_parameters(shape, SafetensorsReader(bytes, "tiny")),
-          {.dim = kDim, .chunk_tokens = chunk_tokens, .ranks = ranks}};
+          {.dim = kDim, .prefix_dims = prefix_dims, .chunk_tokens = chunk_tokens, .ranks = ranks}};
 }
 
 struct Result {
@@ -131,6 +132,26 @@ TEST(SoftmaxStep, GivesTheDirectGradientInChunksOfAnySize) {
         expect_equal(streamed(step, chunk), expected);
       }
     }
+}
+
+// A learner of the first 4 dimensions alone is the oracle of that prefix.
+TEST(SoftmaxStep, MeansTheLossesOfPrefixesThatShallWorkAlone) {
+  const Step step;
+  const TransformerShape shape = read_shape(testing::tiny_config(Family::kBert), "tiny");
+  const std::string weights = testing::tiny_weights(Family::kBert);
+  const auto bytes = std::as_bytes(std::span(weights.data(), weights.size()));
+  Learner whole = learner(12);
+  Learner part(shape, Pooling::kMean, read_parameters(shape, SafetensorsReader(bytes, "tiny")),
+               {.dim = 4, .chunk_tokens = 12});
+  const double mean = (whole.softmax_step(step.batch()) + part.softmax_step(step.batch())) / 2;
+  std::vector<FloatTensor> expected = whole.gradients();
+  const std::vector<FloatTensor> others = part.gradients();
+  for (std::size_t t = 0; t < expected.size(); ++t)
+    for (std::size_t i = 0; i < expected[t].values.size(); ++i)
+      expected[t].values[i] = (expected[t].values[i] + others[t].values[i]) / 2;
+  Learner both = learner(12, nullptr, {4});
+  const double found = both.softmax_step(step.batch());
+  expect_equal({found, both.gradients()}, {mean, expected});
 }
 
 TEST(SoftmaxStep, HasNoGradientWhereEveryLabelIsAPositive) {

@@ -105,6 +105,18 @@ TEST(TransformerTrainer, LearnsFromSampledAndHardNegativesInSmallChunks) {
   EXPECT_GE(testing::precision_at_1(*encoder, training.set.labels, training.set.train), 90);
 }
 
+TEST(TransformerTrainer, ChecksThePrefixesThatShallWorkAlone) {
+  Training training;
+  for (const char* wrong : {"4,x", "0", "4 8", "16"}) {
+    training.transformer.prefix_dims = wrong;
+    expect_error(
+        ErrorKind::kInvalidInput, [&] { training.run(); }, "transformer.prefix_dims");
+  }
+  training.transformer.prefix_dims = "4,8";
+  training.options.epochs = 1;
+  EXPECT_EQ(training.run().history.size(), 1u);
+}
+
 TEST(TransformerTrainer, KeepsTheBestEpochOfTheValidationPart) {
   Training training;
   training.set.validation = training.set.train;
