@@ -104,6 +104,7 @@ void TransformerOptions::validate() const {
   in_range("learning_rate", learning_rate, 0.0, 1.0);
   in_range("weight_decay", weight_decay, 0.0, 1.0);
   in_range("dropout", dropout, 0.0, 0.95);
+  in_range("average", average, 0.0, 0.999999);
   in_range("clip", clip, 0.0, 1e9);
   in_range("chunk_tokens", chunk_tokens, 1, 1 << 24);
   ensure(device == "auto" || device == "cpu" || device == "cuda", ErrorKind::kInvalidInput,

@@ -29,6 +29,7 @@ TransformerLearner::TransformerLearner(const TransformerShape& shape, Pooling po
            {},
            {},
            {},
+           {},
            0,
            {}});
   for (const FloatTensor& parameter : parameters) impl_->names.push_back(parameter.name);
@@ -36,6 +37,7 @@ TransformerLearner::TransformerLearner(const TransformerShape& shape, Pooling po
     parameter.requires_grad_(true);
     impl_->first.push_back(at::zeros_like(parameter));
     impl_->second.push_back(at::zeros_like(parameter));
+    if (options.average > 0) impl_->averages.push_back(parameter.detach().clone());
   }
 }
 
@@ -44,8 +46,10 @@ TransformerLearner::~TransformerLearner() = default;
 void TransformerLearner::encode(Texts texts, std::span<const std::uint32_t> rows,
                                 float* out) const {
   const at::NoGradGuard no_graph;
+  impl_->exchange_averages();
   for (const Impl::Rows& chunk : impl_->chunks_of(texts, rows))
     impl_->scatter(impl_->vectors(texts, rows, chunk, 0), chunk, out);
+  impl_->exchange_averages();
 }
 
 void TransformerLearner::forward(Side side, Texts texts, std::span<const std::uint32_t> rows,
@@ -77,13 +81,15 @@ double TransformerLearner::update(double rate) {
     impl_->adam(i, rate, scale);
     gradient.zero_();
   }
+  impl_->take_averages();
   return norm;
 }
 
 std::vector<FloatTensor> TransformerLearner::parameters() const {
   std::vector<FloatTensor> all;
   for (std::size_t i = 0; i < impl_->names.size(); ++i)
-    all.push_back(copied(impl_->names[i], impl_->network.parameters()[i]));
+    all.push_back(copied(impl_->names[i], impl_->averages.empty() ? impl_->network.parameters()[i]
+                                                                  : impl_->averages[i]));
   return all;
 }
 
@@ -98,8 +104,11 @@ std::vector<FloatTensor> TransformerLearner::gradients() const {
 }
 
 std::vector<FloatTensor> TransformerLearner::state() const {
-  std::vector<FloatTensor> all = parameters();
+  std::vector<FloatTensor> all;
   for (std::size_t i = 0; i < impl_->names.size(); ++i) {
+    all.push_back(copied(impl_->names[i], impl_->network.parameters()[i]));
+    if (!impl_->averages.empty())
+      all.push_back(copied("average." + impl_->names[i], impl_->averages[i]));
     all.push_back(copied("first." + impl_->names[i], impl_->first[i]));
     all.push_back(copied("second." + impl_->names[i], impl_->second[i]));
   }
@@ -117,6 +126,7 @@ void TransformerLearner::restore(const SafetensorsReader& state) {
     read(impl_->names[i], impl_->network.parameters()[i]);
     read("first." + impl_->names[i], impl_->first[i]);
     read("second." + impl_->names[i], impl_->second[i]);
+    if (!impl_->averages.empty()) read("average." + impl_->names[i], impl_->averages[i]);
   }
   impl_->updates = static_cast<double>(state.floats("updates", {}).at(0));
 }

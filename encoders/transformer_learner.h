@@ -22,7 +22,9 @@ struct LearnerOptions {
   std::string device = "cpu";                 // auto, cpu or cuda
   Precision precision = Precision::kFloat32;  // of the products; weights stay in float32
   double dropout = 0;
-  double weight_decay = 0;              // of matrices; biases and normalisations have none
+  double weight_decay = 0;  // of matrices; biases and normalisations have none
+  // Of the moving average of the parameters that encodes and is saved; 0 takes them as they are.
+  double average = 0;
   double clip = 0;                      // gradients are scaled down to this norm; 0 never does
   std::size_t chunk_tokens = 4096;      // encoded with their graph at once
   const ProcessGroup* ranks = nullptr;  // the processes that learn together; null for this alone
@@ -58,7 +60,8 @@ class TransformerLearner {
                      std::span<const FloatTensor> parameters, const LearnerOptions& options);
   ~TransformerLearner();
 
-  // Unit vectors [rows x dim] of texts[rows[i]], none of them empty, without dropout.
+  // Unit vectors [rows x dim] of texts[rows[i]], none of them empty, without dropout, by the
+  // average of the parameters where one is kept.
   void encode(Texts texts, std::span<const std::uint32_t> rows, float* out) const;
 
   // The same with dropout that `seed` decides. `texts` must stay until `backward`.
@@ -77,9 +80,9 @@ class TransformerLearner {
   // before clipping; where that is not finite, nothing is changed.
   double update(double rate);
 
-  std::vector<FloatTensor> parameters() const;
+  std::vector<FloatTensor> parameters() const;  // their average where one is kept
   std::vector<FloatTensor> gradients() const;
-  // Parameters, moments and the number of updates, for checkpoints.
+  // Parameters, their average, moments and the number of updates, for checkpoints.
   std::vector<FloatTensor> state() const;
   // kCorrupt where they are not another state's of this shape.
   void restore(const SafetensorsReader& state);

@@ -147,6 +147,17 @@ void TransformerLearner::Impl::sum_gradients() {
   }
 }
 
+void TransformerLearner::Impl::exchange_averages() {
+  for (std::size_t i = 0; i < averages.size(); ++i) std::swap(network.parameters()[i], averages[i]);
+}
+
+// The first averages are of few steps, so that the initial parameters do not linger.
+void TransformerLearner::Impl::take_averages() {
+  const double decay = std::min(options.average, (1 + updates) / (10 + updates));
+  for (std::size_t i = 0; i < averages.size(); ++i)
+    averages[i].lerp_(network.parameters()[i], 1 - decay);
+}
+
 void TransformerLearner::Impl::adam(std::size_t i, double rate, double scale) {
   constexpr double kBeta1 = 0.9, kBeta2 = 0.999, kEpsilon = 1e-8;
   at::Tensor& parameter = network.parameters()[i];

@@ -29,6 +29,7 @@ struct TransformerLearner::Impl {
   TransformerNetwork network;
   std::vector<std::string> names;
   std::vector<at::Tensor> first, second;  // moments
+  std::vector<at::Tensor> averages;       // of the parameters; empty for none
   double updates = 0;
   Pass passes[2];
 
@@ -54,6 +55,8 @@ struct TransformerLearner::Impl {
   void sum_gradients();
 
   double gradient_norm();
+  void exchange_averages();  // with the parameters; a second call undoes it
+  void take_averages();
   void adam(std::size_t i, double rate, double scale);
 
  private:

@@ -18,6 +18,7 @@ struct TransformerOptions {
   double learning_rate = 1e-4;
   double weight_decay = 0.01;
   double dropout = 0;
+  double average = 0;                 // decay of the parameters' moving average; 0 for none
   double clip = 1;                    // largest norm of a step's gradient; 0 for none
   int chunk_tokens = 4096;            // encoded with their graph at once
   std::vector<int> prefixes() const;  // prefix_dims as numbers; kInvalidInput where they are none
@@ -47,6 +48,9 @@ void visit(Visitor& v, TransformerOptions& o) {
   v("learning_rate", o.learning_rate, "AdamW's; rises over train.warmup, then falls linearly to 0");
   v("weight_decay", o.weight_decay, "AdamW's, of matrices; biases and normalisations have none");
   v("dropout", o.dropout, "probability, in training, of hidden states and attention");
+  v("average", o.average,
+    "decay of a moving average of the parameters, 0.999 say, which is validated and saved in their "
+    "place; 0 for none");
   v("clip", o.clip, "gradients of a step are scaled down to this norm; 0 for none");
   v("chunk_tokens", o.chunk_tokens,
     "tokens encoded with their graph at once: memory of training against its speed");

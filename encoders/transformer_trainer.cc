@@ -48,6 +48,7 @@ LearnerOptions learner_options(const TransformerOptions& options, const ProcessG
           .precision = options.precision == "bfloat16" ? Precision::kBfloat16 : Precision::kFloat32,
           .dropout = options.dropout,
           .weight_decay = options.weight_decay,
+          .average = options.average,
           .clip = options.clip,
           .chunk_tokens = static_cast<std::size_t>(options.chunk_tokens),
           .ranks = ranks};

@@ -155,6 +155,37 @@ TEST(TransformerLearner, GoesOnFromItsState) {
   EXPECT_EQ(write_safetensors(first.learner.state()), write_safetensors(second.learner.state()));
 }
 
+// After one step the decay is (1 + 1) / (10 + 1): a = 2/11 p0 + 9/11 p1.
+TEST(TransformerLearner, KeepsAnAverageThatEncodesAndIsSaved) {
+  const std::vector<float> g = some_gradient();
+  const std::vector<FloatTensor> before = tiny_parameters();
+  Subject plain({.dim = kDim}), averaged({.dim = kDim, .average = 0.99});
+  for (Subject* subject : {&plain, &averaged}) {
+    subject->gradients(g);
+    subject->learner.update(0.05);
+  }
+  const auto after = plain.learner.parameters(), found = averaged.learner.parameters();
+  for (std::size_t t = 0; t < found.size(); ++t)
+    for (std::size_t i = 0; i < found[t].values.size(); ++i)
+      ASSERT_NEAR(found[t].values[i], (2 * before[t].values[i] + 9 * after[t].values[i]) / 11,
+                  1e-5);
+  // It encodes as a learner of these parameters, but goes on from its own.
+  Subject copy({.dim = kDim}, found);
+  std::vector<float> expected(kRows.size() * kDim), vectors(expected.size());
+  copy.learner.encode(kTexts, kRows, expected.data());
+  averaged.learner.encode(kTexts, kRows, vectors.data());
+  EXPECT_EQ(vectors, expected);
+  plain.forward();
+  averaged.forward();
+  EXPECT_EQ(averaged.vectors, plain.vectors);
+  const std::string state = write_safetensors(averaged.learner.state());
+  Subject resumed({.dim = kDim, .average = 0.99});
+  resumed.learner.restore(
+      SafetensorsReader(std::as_bytes(std::span(state.data(), state.size())), "state"));
+  EXPECT_EQ(write_safetensors(resumed.learner.state()), state);
+  EXPECT_EQ(write_safetensors(resumed.learner.parameters()), write_safetensors(found));
+}
+
 TEST(TransformerLearner, HalfPrecisionIsNearFullPrecision) {
   const std::vector<float> g = some_gradient();
   const auto full = Subject({.dim = kDim}).gradients(g);
