@@ -6,8 +6,6 @@
 #include <iterator>
 #include <numeric>
 
-#include <spdlog/fmt/fmt.h>
-
 #include "storage/error.h"
 
 namespace dexter {
@@ -33,26 +31,6 @@ EmbeddingMatrix rows_of(EmbeddingView matrix, const std::vector<std::size_t>& ro
   return result;
 }
 
-struct Hits {
-  LabelRanking ranking;    // hidden labels dropped
-  bool exhausted = false;  // the index has no more
-};
-
-Hits hits_of_row(const SearchResult& found, std::size_t row,
-                 const std::unordered_set<std::int64_t>& hidden) {
-  Hits hits;
-  const std::size_t first = row * static_cast<std::size_t>(found.k);
-  for (std::size_t i = first; i < first + static_cast<std::size_t>(found.k); ++i) {
-    if (found.ids[i] == kNoId) {
-      hits.exhausted = true;
-      break;
-    }
-    if (!hidden.contains(found.ids[i]))
-      hits.ranking.push_back({LabelId{static_cast<std::uint32_t>(found.ids[i])}, found.scores[i]});
-  }
-  return hits;
-}
-
 LabelRanking merged(const LabelRanking& a, const LabelRanking& b, std::size_t k) {
   LabelRanking result;
   result.reserve(a.size() + b.size());
@@ -74,39 +52,53 @@ std::vector<std::size_t> searchable_rows(EmbeddingView queries) {
   return rows;
 }
 
-std::unique_ptr<VectorIndex> exact_index(const std::vector<const LabelChange*>& changes, int dim) {
-  EmbeddingMatrix vectors(changes.size(), dim);
-  std::vector<std::int64_t> ids;
-  for (std::size_t i = 0; i < changes.size(); ++i) {
-    std::copy(changes[i]->vector.begin(), changes[i]->vector.end(), vectors.row(i).begin());
-    ids.push_back(value(changes[i]->id));
-  }
-  return build_index({.kind = "flat"}, vectors, ids);
-}
-
 }  // namespace
 
-LabelSearch::LabelSearch(std::unique_ptr<VectorIndex> index,
+LabelSearch::LabelSearch(std::shared_ptr<const VectorIndex> index,
                          const std::vector<LabelChange>& changes, int dim)
-    : index_(std::move(index)), index_size_(index_->describe().size) {
-  std::vector<const LabelChange*> present;
-  for (const LabelChange& change : changes) {
-    hidden_.insert(value(change.id));
-    if (change.removed) continue;
-    ensure(change.vector.size() == static_cast<std::size_t>(dim), ErrorKind::kIncompatible,
-           fmt::format("opening the labels changed since the index was built: label {} has a "
-                       "{}-d vector but the encoder gives {}-d; run `dexter index`",
-                       value(change.id), change.vector.size(), dim));
-    present.push_back(&change);
+    : index_(std::move(index)), index_size_(index_->describe().size), dim_(dim) {
+  std::vector<ChangedLabel> changed;
+  changed.reserve(changes.size());
+  for (const LabelChange& change : changes) changed.push_back({change, {}});
+  append(std::make_shared<const ChangedLabels>(std::move(changed), dim_));
+}
+
+LabelSearch LabelSearch::with(std::vector<ChangedLabel> changes) const {
+  LabelSearch result = *this;
+  result.append(std::make_shared<const ChangedLabels>(std::move(changes), dim_));
+  return result;
+}
+
+// A batch is merged into the one before unless that is twice as large, so that there are few to
+// search and each change is merged few times.
+void LabelSearch::append(Batch batch) {
+  if (batch->size() == 0) return;
+  while (!batches_.empty() && batches_.back()->size() < 2 * batch->size()) {
+    batch = std::make_shared<const ChangedLabels>(*batches_.back(), *batch);
+    batches_.pop_back();
   }
-  delta_size_ = present.size();
-  if (delta_size_ > 0) delta_ = exact_index(present, dim);
+  batches_.push_back(std::move(batch));
+}
+
+const ChangedLabel* LabelSearch::find_change(LabelId id) const {
+  for (auto batch = batches_.rbegin(); batch != batches_.rend(); ++batch)
+    if (const ChangedLabel* changed = (*batch)->find(id)) return changed;
+  return nullptr;
+}
+
+std::map<LabelId, const ChangedLabel*> LabelSearch::last_changes() const {
+  std::map<LabelId, const ChangedLabel*> changes;
+  for (const Batch& batch : batches_)
+    for (const auto& entry : batch->entries()) changes[entry->change.id] = entry.get();
+  return changes;
 }
 
 std::vector<LabelRanking> LabelSearch::rank(EmbeddingView queries, int k,
                                             const SearchOptions& search) const {
   std::vector<LabelRanking> result(queries.rows());
-  const std::size_t wanted = std::min(static_cast<std::size_t>(k), index_size_ + delta_size_);
+  std::size_t all = index_size_;
+  for (const Batch& batch : batches_) all += batch->present();
+  const std::size_t wanted = std::min(static_cast<std::size_t>(k), all);
   const std::vector<std::size_t> rows = searchable_rows(queries);
   if (wanted == 0 || rows.empty()) return result;
   EmbeddingMatrix gathered;
@@ -114,38 +106,59 @@ std::vector<LabelRanking> LabelSearch::rank(EmbeddingView queries, int k,
     gathered = rows_of(queries, rows);
     queries = gathered;
   }
-  std::vector<LabelRanking> found = search_index(queries, wanted, search);
-  if (delta_) {
-    const int delta_k = static_cast<int>(std::min(wanted, delta_size_));
-    const SearchResult changed = delta_->search(queries, delta_k);
-    for (std::size_t i = 0; i < rows.size(); ++i)
-      found[i] = merged(found[i], hits_of_row(changed, i, {}).ranking, wanted);
+  std::vector<LabelRanking> found = search_part(*index_, index_size_, 0, queries, wanted, search);
+  for (std::size_t i = 0; i < batches_.size(); ++i) {
+    const ChangedLabels& batch = *batches_[i];
+    if (batch.present() == 0) continue;
+    const auto changed = search_part(*batch.index(), batch.present(), i + 1, queries, wanted, {});
+    for (std::size_t j = 0; j < rows.size(); ++j) found[j] = merged(found[j], changed[j], wanted);
   }
   for (std::size_t i = 0; i < rows.size(); ++i) result[rows[i]] = std::move(found[i]);
   return result;
 }
 
-std::vector<LabelRanking> LabelSearch::search_index(EmbeddingView queries, std::size_t k,
-                                                    const SearchOptions& search) const {
+// The hits of a row but for labels that batches from `newer` on changed.
+LabelRanking LabelSearch::visible(const SearchResult& found, std::size_t row, std::size_t newer,
+                                  bool& exhausted) const {
+  LabelRanking ranking;
+  const std::size_t first = row * static_cast<std::size_t>(found.k);
+  for (std::size_t i = first; i < first + static_cast<std::size_t>(found.k); ++i) {
+    exhausted = found.ids[i] == kNoId;
+    if (exhausted) break;
+    const LabelId id{static_cast<std::uint32_t>(found.ids[i])};
+    const auto hides = [id](const Batch& batch) { return batch->find(id) != nullptr; };
+    if (std::none_of(batches_.begin() + static_cast<std::ptrdiff_t>(newer), batches_.end(), hides))
+      ranking.push_back({id, found.scores[i]});
+  }
+  return ranking;
+}
+
+std::vector<LabelRanking> LabelSearch::search_part(const VectorIndex& index, std::size_t size,
+                                                   std::size_t newer, EmbeddingView queries,
+                                                   std::size_t k,
+                                                   const SearchOptions& search) const {
   std::vector<LabelRanking> result(queries.rows());
-  if (index_size_ == 0) return result;
+  if (size == 0) return result;
   std::vector<std::size_t> pending(queries.rows());
   std::iota(pending.begin(), pending.end(), std::size_t{0});
-  const std::size_t enough = std::min(index_size_, k + hidden_.size());
-  std::size_t fetch = std::min(enough, k + std::min(hidden_.size(), kSpareHits));
+  std::size_t hidden = 0;
+  for (std::size_t i = newer; i < batches_.size(); ++i) hidden += batches_[i]->size();
+  const std::size_t enough = std::min(size, k + hidden);
+  std::size_t fetch = std::min(enough, k + std::min(hidden, kSpareHits));
   EmbeddingMatrix gathered;
   while (!pending.empty()) {
-    const SearchResult found = index_->search(queries, static_cast<int>(fetch), search);
+    const SearchResult found = index.search(queries, static_cast<int>(fetch), search);
     std::vector<std::size_t> short_rows, still_pending;
     for (std::size_t i = 0; i < pending.size(); ++i) {
-      Hits hits = hits_of_row(found, i, hidden_);
-      if (hits.ranking.size() < k && !hits.exhausted && fetch < enough) {
+      bool exhausted = false;
+      LabelRanking ranking = visible(found, i, newer, exhausted);
+      if (ranking.size() < k && !exhausted && fetch < enough) {
         short_rows.push_back(i);
         still_pending.push_back(pending[i]);
         continue;
       }
-      if (hits.ranking.size() > k) hits.ranking.resize(k);
-      result[pending[i]] = std::move(hits.ranking);
+      if (ranking.size() > k) ranking.resize(k);
+      result[pending[i]] = std::move(ranking);
     }
     EmbeddingMatrix next = rows_of(queries, short_rows);
     gathered = std::move(next);

@@ -230,32 +230,6 @@ void save_index(const Catalog& catalog, const VectorIndex& index, IndexReport& r
   generation.index_reason = report.index.reason;
 }
 
-std::vector<Label> completed(std::span<const Label> labels) {
-  std::vector<Label> result(labels.begin(), labels.end());
-  for (Label& label : result) {
-    if (label.name.empty()) label.name = label.key;
-    if (label.text.empty()) label.text = label.name;
-    for (const std::string* text : {&label.key, &label.name, &label.text})
-      ensure(
-          find_invalid_utf8(*text) == std::string_view::npos, ErrorKind::kInvalidInput,
-          "adding labels: a key, name or text is not UTF-8; convert it, for instance with iconv");
-  }
-  return result;
-}
-
-EmbeddingMatrix encode_added(const Catalog& catalog, std::span<const Label> labels) {
-  const std::optional<GenerationInfo>& generation = catalog.manifest().generation;
-  if (!generation) return {};
-  const std::unique_ptr<Encoder> encoder = load_encoder(catalog.path(), generation->encoder.file);
-  EmbeddingMatrix vectors = encoder->encode_labels(labels);
-  for (std::size_t i = 0; i < labels.size(); ++i)
-    ensure(!is_zero(vectors.row(i)), ErrorKind::kInvalidInput,
-           fmt::format("adding labels: the text of '{}', '{}', has no word that the encoder knows, "
-                       "so that no query could find it; describe the label in other words",
-                       labels[i].key, labels[i].text));
-  return vectors;
-}
-
 }  // namespace
 
 TrainReport train(Catalog& catalog, const Config& config, bool resume,
@@ -289,6 +263,12 @@ TrainReport train(Catalog& catalog, const Config& config, bool resume,
   return report;
 }
 
+void write_index(const Catalog& catalog, const Encoder& encoder, const Config& config,
+                 std::span<const std::int64_t> ids, EmbeddingView vectors, IndexReport& report) {
+  const EncodedLabels queries = tuning_queries(catalog, encoder, config);
+  save_index(catalog, *build_index(config.index, vectors, ids, queries.view()), report);
+}
+
 IndexReport build_generation(Catalog& catalog, const Config& config, const Progress& progress) {
   config.validate();
   IndexReport report;
@@ -298,12 +278,10 @@ IndexReport build_generation(Catalog& catalog, const Config& config, const Progr
   const std::unique_ptr<Encoder> encoder =
       load_encoder(catalog.path(), report.generation.encoder.file);
   const EncodedLabels labels = LabelEncoding(catalog, *encoder, progress).run();
-  const EncodedLabels queries = tuning_queries(catalog, *encoder, effective);
   report.encode_seconds = seconds_since(start);
   progress.check("building the index");
   progress.update({"building the index", 0, labels.ids.size(), "labels", {}});
-  save_index(catalog, *build_index(config.index, labels.view(), labels.ids, queries.view()),
-             report);
+  write_index(catalog, *encoder, effective, labels.ids, labels.view(), report);
   report.build_seconds = seconds_since(start) - report.encode_seconds;
   report.generation.labels = catalog.label_count();
   report.unanswerable_labels = report.generation.labels - labels.ids.size();
@@ -317,10 +295,36 @@ IndexReport build_generation(Catalog& catalog, const Config& config, const Progr
   return report;
 }
 
+std::vector<Label> completed_labels(std::span<const Label> labels) {
+  std::vector<Label> result(labels.begin(), labels.end());
+  for (Label& label : result) {
+    if (label.name.empty()) label.name = label.key;
+    if (label.text.empty()) label.text = label.name;
+    for (const std::string* text : {&label.key, &label.name, &label.text})
+      ensure(
+          find_invalid_utf8(*text) == std::string_view::npos, ErrorKind::kInvalidInput,
+          "adding labels: a key, name or text is not UTF-8; convert it, for instance with iconv");
+  }
+  return result;
+}
+
+EmbeddingMatrix encode_added(const Encoder& encoder, std::span<const Label> labels) {
+  EmbeddingMatrix vectors = encoder.encode_labels(labels);
+  for (std::size_t i = 0; i < labels.size(); ++i)
+    ensure(!is_zero(vectors.row(i)), ErrorKind::kInvalidInput,
+           fmt::format("adding labels: the text of '{}', '{}', has no word that the encoder knows, "
+                       "so that no query could find it; describe the label in other words",
+                       labels[i].key, labels[i].text));
+  return vectors;
+}
+
 std::vector<LabelId> add_labels(Catalog& catalog, std::span<const Label> labels) {
-  const std::vector<Label> complete = completed(labels);
+  const std::vector<Label> complete = completed_labels(labels);
   if (complete.empty()) return {};
-  return catalog.put_labels(complete, encode_added(catalog, complete));
+  const std::optional<GenerationInfo>& generation = catalog.manifest().generation;
+  if (!generation) return catalog.put_labels(complete, {});
+  const auto encoder = load_encoder(catalog.path(), generation->encoder.file);
+  return catalog.put_labels(complete, encode_added(*encoder, complete));
 }
 
 }  // namespace dexter

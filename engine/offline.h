@@ -1,8 +1,12 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "encoders/process_group.h"
 #include "encoders/trainer.h"
@@ -13,6 +17,8 @@
 #include "storage/progress.h"
 
 namespace dexter {
+
+class Encoder;
 
 // The offline flow, one function a verb. Each leaves the store whole whenever it is stopped.
 
@@ -43,10 +49,20 @@ struct IndexReport {
 // kNotFound without an encoder trained on the store's present corpus.
 IndexReport build_generation(Catalog& catalog, const Config& config, const Progress& progress);
 
+// Builds the index of the next generation over `vectors` [ids x dim], none zero, tuned by documents
+// of the corpus, writes its file, and says so in `report`. Nothing is committed.
+void write_index(const Catalog& catalog, const Encoder& encoder, const Config& config,
+                 std::span<const std::int64_t> ids, EmbeddingView vectors, IndexReport& report);
+
 // Adds or replaces labels by key; answerable at the next open from their text alone, without a
 // training document. One atomic write for all of them; `id` is ignored, an empty name is the key,
 // an empty text the name. kInvalidInput for an empty or repeated key, text that is not UTF-8, and a
 // text without any feature the encoder knows.
 std::vector<LabelId> add_labels(Catalog& catalog, std::span<const Label> labels);
+
+// The two halves of the above: labels as they are kept, and their vectors. Errors: as there, but
+// for keys, which Catalog::put_labels checks.
+std::vector<Label> completed_labels(std::span<const Label> labels);
+EmbeddingMatrix encode_added(const Encoder& encoder, std::span<const Label> labels);
 
 }  // namespace dexter

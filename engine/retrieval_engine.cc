@@ -58,27 +58,48 @@ std::unique_ptr<LabelTable> cached_labels(const Catalog& catalog) {
   return table;
 }
 
-}  // namespace
-
-struct RetrievalEngine::Impl {
-  explicit Impl(Catalog opened)
+// What every state of one generation shares.
+struct OpenedGeneration {
+  explicit OpenedGeneration(Catalog opened)
       : catalog(std::move(opened)),
         info(generation_of(catalog)),
         encoder(checked_encoder(catalog, info)),
-        search(checked_index(catalog, info, encoder->dim()), catalog.label_changes(),
-               encoder->dim()),
-        names(cached_labels(catalog)) {
-    const std::uint64_t unanswerable =
-        info.labels - std::min<std::uint64_t>(info.labels, search.index().size);
-    const std::uint64_t all = catalog.label_count();
-    labels = all - std::min(all, unanswerable);
-  }
+        names(cached_labels(catalog)) {}
 
   Catalog catalog;
   GenerationInfo info;
   std::unique_ptr<Encoder> encoder;
-  LabelSearch search;
   std::unique_ptr<LabelTable> names;
+};
+
+}  // namespace
+
+struct RetrievalEngine::Impl {
+  explicit Impl(std::shared_ptr<const OpenedGeneration> opened)
+      : base(std::move(opened)),
+        search(checked_index(base->catalog, base->info, base->encoder->dim()),
+               base->catalog.label_changes(), base->encoder->dim()),
+        labels(answerable(base->catalog.label_count())) {}
+
+  Impl(const Impl& before, std::vector<ChangedLabel> changes, std::uint64_t label_count)
+      : base(before.base),
+        search(before.search.with(std::move(changes))),
+        labels(answerable(label_count)) {}
+
+  std::uint64_t answerable(std::uint64_t all) const {
+    const std::uint64_t unanswerable =
+        base->info.labels - std::min<std::uint64_t>(base->info.labels, search.index().size);
+    return all - std::min(all, unanswerable);
+  }
+
+  std::optional<Label> find(LabelId id) const {
+    const ChangedLabel* changed = search.find_change(id);
+    if (changed && !changed->label.key.empty()) return changed->label;
+    return base->names ? base->names->find(id) : std::nullopt;
+  }
+
+  std::shared_ptr<const OpenedGeneration> base;
+  LabelSearch search;
   std::uint64_t labels = 0;
 };
 
@@ -92,7 +113,8 @@ RetrievalEngine RetrievalEngine::open(const std::filesystem::path& store) {
     Catalog catalog = Catalog::open(store, OpenMode::kRead);
     const Manifest seen = catalog.manifest();
     try {
-      return RetrievalEngine(std::make_unique<Impl>(std::move(catalog)));
+      return RetrievalEngine(
+          std::make_unique<Impl>(std::make_shared<OpenedGeneration>(std::move(catalog))));
     } catch (const Error&) {
       const bool replaced = Catalog::open(store, OpenMode::kRead).manifest() != seen;
       if (!replaced || attempt == kOpenAttempts) throw;
@@ -100,10 +122,15 @@ RetrievalEngine RetrievalEngine::open(const std::filesystem::path& store) {
   }
 }
 
+RetrievalEngine RetrievalEngine::with(std::vector<ChangedLabel> changes,
+                                      std::uint64_t label_count) const {
+  return RetrievalEngine(std::make_unique<Impl>(*impl_, std::move(changes), label_count));
+}
+
 std::vector<LabelRanking> RetrievalEngine::rank(std::span<const std::string> texts, int k,
                                                 const SearchOptions& search) const {
   if (texts.empty()) return {};
-  return rank(impl_->encoder->encode(texts), k, search);
+  return rank(impl_->base->encoder->encode(texts), k, search);
 }
 
 std::vector<LabelRanking> RetrievalEngine::rank(EmbeddingView queries, int k,
@@ -112,38 +139,49 @@ std::vector<LabelRanking> RetrievalEngine::rank(EmbeddingView queries, int k,
     throw Error(
         ErrorKind::kInvalidInput,
         fmt::format("ranking labels: k is {}, but at least 1 is needed; ask for 1 or more", k));
-  if (queries.rows() > 0 && queries.dim() != impl_->encoder->dim())
+  if (queries.rows() > 0 && queries.dim() != impl_->base->encoder->dim())
     throw Error(ErrorKind::kInvalidInput,
                 fmt::format("ranking labels: the queries are {}-d but the store's vectors are "
                             "{}-d; encode them with this store's encoder",
-                            queries.dim(), impl_->encoder->dim()));
+                            queries.dim(), impl_->base->encoder->dim()));
   return impl_->search.rank(queries, k, search);
 }
 
 EmbeddingMatrix RetrievalEngine::encode(std::span<const std::string> texts) const {
-  return impl_->encoder->encode(texts);
+  return impl_->base->encoder->encode(texts);
 }
 
 EmbeddingMatrix RetrievalEngine::encode_labels(std::span<const Label> labels) const {
-  return impl_->encoder->encode_labels(labels);
+  return impl_->base->encoder->encode_labels(labels);
 }
 
 std::vector<Label> RetrievalEngine::labels(const LabelRanking& ranking) const {
   std::vector<LabelId> ids(ranking.size());
   std::transform(ranking.begin(), ranking.end(), ids.begin(),
                  [](const ScoredLabel& scored) { return scored.id; });
-  if (!impl_->names) return impl_->catalog.labels(ids);
-  std::vector<Label> result;
-  for (const LabelId id : ids) {
-    std::optional<Label> label = impl_->names->find(id);
-    if (!label) return impl_->catalog.labels(ids);
-    result.push_back(std::move(*label));
+  std::vector<Label> result(ids.size());
+  std::vector<LabelId> on_disk;
+  std::vector<std::size_t> places;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (std::optional<Label> label = impl_->find(ids[i])) {
+      result[i] = std::move(*label);
+    } else {
+      on_disk.push_back(ids[i]);
+      places.push_back(i);
+    }
   }
+  if (on_disk.empty()) return result;
+  std::vector<Label> read = impl_->base->catalog.labels(on_disk);
+  for (std::size_t i = 0; i < read.size(); ++i) result[places[i]] = std::move(read[i]);
   return result;
 }
 
-const Catalog& RetrievalEngine::catalog() const { return impl_->catalog; }
-std::uint64_t RetrievalEngine::generation() const { return impl_->info.number; }
+const Catalog& RetrievalEngine::catalog() const { return impl_->base->catalog; }
+const Encoder& RetrievalEngine::encoder() const { return *impl_->base->encoder; }
+std::map<LabelId, const ChangedLabel*> RetrievalEngine::last_changes() const {
+  return impl_->search.last_changes();
+}
+std::uint64_t RetrievalEngine::generation() const { return impl_->base->info.number; }
 std::uint64_t RetrievalEngine::label_count() const { return impl_->labels; }
 IndexDescription RetrievalEngine::index() const { return impl_->search.index(); }
 

@@ -2,17 +2,21 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "engine/changed_labels.h"
 #include "index/vector_index.h"
 #include "storage/catalog.h"
 #include "storage/embedding_matrix.h"
 #include "storage/types.h"
 
 namespace dexter {
+
+class Encoder;
 
 // Answers queries from one generation of a store: encode, search, merge the labels added, replaced
 // or removed since the generation was built. Immutable after `open`; safe from many threads; a
@@ -22,6 +26,9 @@ class RetrievalEngine {
   // Errors: kNotFound where the store has no generation yet (says which command to run);
   // kIncompatible, kCorrupt as the parts.
   static RetrievalEngine open(const std::filesystem::path& store);
+  // The same generation after further changes, made in this order, which leave `label_count` labels
+  // in the store. Shares what did not change; costs as LabelSearch::with. kIncompatible as `open`.
+  RetrievalEngine with(std::vector<ChangedLabel> changes, std::uint64_t label_count) const;
   ~RetrievalEngine();
   RetrievalEngine(RetrievalEngine&&) noexcept;
   RetrievalEngine& operator=(RetrievalEngine&&) noexcept;
@@ -39,7 +46,10 @@ class RetrievalEngine {
   // Names of ranked labels in their order, from memory up to two million labels. kCorrupt for an id
   // that is no label.
   std::vector<Label> labels(const LabelRanking& ranking) const;
-  const Catalog& catalog() const;
+  const Catalog& catalog() const;  // as at opening
+  const Encoder& encoder() const;
+  // Of every label changed since the generation was built its last change; lives with the engine.
+  std::map<LabelId, const ChangedLabel*> last_changes() const;
   std::uint64_t generation() const;
   // Answerable labels: those of the store but for labels that no known feature describes.
   std::uint64_t label_count() const;

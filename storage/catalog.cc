@@ -75,7 +75,8 @@ Catalog Catalog::open(const std::filesystem::path& store, OpenMode mode) {
 const std::filesystem::path& Catalog::path() const { return impl_->path; }
 const Manifest& Catalog::manifest() const { return impl_->manifest; }
 
-void Catalog::commit(const Manifest& manifest, bool clear_changes) {
+void Catalog::commit(const Manifest& manifest, bool clear_changes,
+                     std::span<const LabelChange> kept) {
   CatalogState& store = *impl_;
   store.require_writable("committing");
   ensure(manifest.format == kStoreFormat && manifest.corpus == store.manifest.corpus &&
@@ -88,6 +89,7 @@ void Catalog::commit(const Manifest& manifest, bool clear_changes) {
   codec::Counts counts = store.counts;
   RecordBatch batch(*store.records);
   if (clear_changes) batch.remove(Family::kChanges, codec::corpus_range(store.corpus()));
+  for (const LabelChange& change : kept) store.put_change(batch, change);
   if (manifest.generation != store.manifest.generation) {
     for (const Space space : {Space::kLabels, Space::kDocuments}) {
       codec::VectorSet& current = counts.vectors[index_of(space)];

@@ -46,9 +46,11 @@ class Catalog {
   const std::filesystem::path& path() const;
   const Manifest& manifest() const;
   // The one commit point: after it the store is what `manifest` says, before it what it was. With
-  // `clear_changes` the label changes are dropped in the same write (a new generation holds them),
-  // and files that no manifest names any more are removed afterwards.
-  void commit(const Manifest& manifest, bool clear_changes = false);
+  // `clear_changes` the label changes but for `kept`, the last of each label counting, are dropped
+  // in the same write (a new generation holds them), and files that no manifest names any more are
+  // removed afterwards.
+  void commit(const Manifest& manifest, bool clear_changes = false,
+              std::span<const LabelChange> kept = {});
 
   // Labels. Ascending id; removed ones are absent.
   std::optional<Label> find_label(LabelId id) const;
@@ -62,6 +64,8 @@ class Catalog {
   std::vector<LabelId> put_labels(std::span<const Label> labels, EmbeddingView vectors);
   // False where there is no such label.
   bool remove_label(std::string_view key);
+  // In one atomic write; a key without a label is passed over. Returns the ids removed.
+  std::vector<LabelId> remove_labels(std::span<const std::string> keys);
   std::vector<LabelChange> label_changes() const;
 
   // Documents, in import order.

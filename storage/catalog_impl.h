@@ -49,6 +49,7 @@ struct CatalogState {
   void require_free_space() const;
   // Puts both into `batch`, writes it, and makes them current: the commit point.
   void commit(RecordBatch& batch, const Manifest& next, const codec::Counts& next_counts);
+  void put_change(RecordBatch& batch, const LabelChange& change) const;
   // Removes records that no manifest names: former and uncommitted corpora, uncommitted vectors.
   void remove_stale_records();
   // Removes files of encoders/ and index/ that the manifest does not name, and with `temporaries`

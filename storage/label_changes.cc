@@ -42,13 +42,6 @@ std::optional<LabelId> id_of(const CatalogState& store, std::string_view key) {
       static_cast<std::uint32_t>(codec::decode_id(Family::kLabelKeys, name_key, *value))};
 }
 
-void put_change(const CatalogState& store, RecordBatch& batch, const LabelChange& change) {
-  const std::string key = codec::label_key(store.corpus(), change.id);
-  std::string value;
-  codec::encode(value, key, change);
-  batch.put(Family::kChanges, key, value);
-}
-
 void put_label(const CatalogState& store, RecordBatch& batch, const Label& label, LabelId id) {
   std::string value;
   const std::string key = codec::label_key(store.corpus(), id);
@@ -60,6 +53,13 @@ void put_label(const CatalogState& store, RecordBatch& batch, const Label& label
 }
 
 }  // namespace
+
+void CatalogState::put_change(RecordBatch& batch, const LabelChange& change) const {
+  const std::string key = codec::label_key(corpus(), change.id);
+  std::string value;
+  codec::encode(value, key, change);
+  batch.put(Family::kChanges, key, value);
+}
 
 std::vector<LabelId> Catalog::put_labels(std::span<const Label> labels, EmbeddingView vectors) {
   CatalogState& store = *impl_;
@@ -81,7 +81,7 @@ std::vector<LabelId> Catalog::put_labels(std::span<const Label> labels, Embeddin
     put_label(store, batch, labels[i], *id);
     LabelChange change{.id = *id, .removed = false, .vector = {}};
     if (vectors.rows() > 0) change.vector.assign(vectors.row(i).begin(), vectors.row(i).end());
-    put_change(store, batch, change);
+    store.put_change(batch, change);
     ids.push_back(*id);
   }
   crash_point("labels.before_write");
@@ -91,20 +91,30 @@ std::vector<LabelId> Catalog::put_labels(std::span<const Label> labels, Embeddin
 }
 
 bool Catalog::remove_label(std::string_view key) {
+  const std::string keys[] = {std::string(key)};
+  return !remove_labels(keys).empty();
+}
+
+std::vector<LabelId> Catalog::remove_labels(std::span<const std::string> keys) {
   CatalogState& store = *impl_;
-  store.require_writable("removing a label");
-  const auto id = id_of(store, key);
-  if (!id) return false;
+  store.require_writable("removing labels");
   codec::Counts counts = store.counts;
-  --counts.labels;
   RecordBatch batch(*store.records);
-  batch.remove(Family::kLabels, codec::label_key(store.corpus(), *id));
-  batch.remove(Family::kLabelKeys, codec::label_name_key(store.corpus(), key));
-  put_change(store, batch, {.id = *id, .removed = true, .vector = {}});
+  std::vector<LabelId> removed;
+  for (const std::string& key : std::set<std::string>(keys.begin(), keys.end())) {
+    const auto id = id_of(store, key);
+    if (!id) continue;
+    --counts.labels;
+    batch.remove(Family::kLabels, codec::label_key(store.corpus(), *id));
+    batch.remove(Family::kLabelKeys, codec::label_name_key(store.corpus(), key));
+    store.put_change(batch, {.id = *id, .removed = true, .vector = {}});
+    removed.push_back(*id);
+  }
+  if (removed.empty()) return removed;
   crash_point("labels.before_write");
   store.commit(batch, store.manifest, counts);
   crash_point("labels.written");
-  return true;
+  return removed;
 }
 
 }  // namespace dexter

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/retrieval_engine.h"
+#include "storage/catalog.h"
+
+namespace dexter {
+
+// A store that answers and changes at the same time, in one process. It holds the store's writer
+// lock while it lives. All methods are safe from many threads, also together; answers are never
+// delayed by writes or by a compaction.
+class LiveStore {
+ public:
+  struct Written {
+    std::uint64_t created = 0;
+    std::uint64_t replaced = 0;
+  };
+
+  // Errors: as Catalog::open for writing and RetrievalEngine::open.
+  static std::unique_ptr<LiveStore> open(const std::filesystem::path& store);
+
+  // The present state, which never changes: keep the pointer for all of one answer.
+  std::shared_ptr<const RetrievalEngine> engine() const;
+
+  // Adds or replaces labels as add_labels does, with its errors. All or none; on disk and in the
+  // next `engine()` when it returns. Calls that meet share one synchronous write.
+  Written put_labels(std::span<const Label> labels);
+  // In one write, on disk and out of the next `engine()` when it returns; the number removed.
+  std::uint64_t remove_labels(std::span<const std::string> keys);
+  std::optional<Label> find_label(std::string_view key) const;
+
+  // Writes the next generation, which holds all that changed so far, from the vectors at hand, and
+  // answers from it; changes made meanwhile are kept. Does nothing where nothing changed. Of
+  // concurrent calls one runs at a time. Where it fails, the store is as it was.
+  void compact();
+
+ private:
+  struct Put;
+  class Recording;
+
+  LiveStore(Catalog catalog, RetrievalEngine engine);
+  void write(std::span<Put* const> puts);
+  void write_together(std::span<Put* const> puts);
+  std::vector<Put*> next_puts();
+  void show(std::vector<ChangedLabel> changes);
+  GenerationInfo write_generation(const RetrievalEngine& base);
+
+  mutable std::mutex writing_;  // guards the two below; never held while encoding or indexing
+  Catalog catalog_;
+  std::optional<std::vector<ChangedLabel>> meanwhile_;  // changes since a compaction began
+
+  mutable std::mutex showing_;  // held to copy or set the pointer only; set under `writing_`
+  std::shared_ptr<const RetrievalEngine> engine_;
+
+  std::mutex queueing_;  // guards the queue
+  std::condition_variable written_;
+  std::deque<Put*> queue_;  // the first one's caller writes
+
+  std::mutex compacting_;
+};
+
+}  // namespace dexter

@@ -1,0 +1,253 @@
+#include "engine/live_store.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "encoders/encoder.h"
+#include "tests/engine/tiny_store.h"
+#include "tests/support/expect_error.h"
+#include "tests/support/temp_dir.h"
+
+namespace dexter {
+namespace {
+
+using ::testing::Contains;
+using testing::expect_error;
+using ::testing::Not;
+using Labels = std::vector<Label>;
+using Keys = std::vector<std::string>;
+
+Label label(const std::string& key, const std::string& text) {
+  return {LabelId{}, key, "name of " + key, text};
+}
+
+Keys found(const RetrievalEngine& engine, const std::string& text, int k = 3) {
+  Keys keys;
+  for (const Label& each : engine.labels(engine.rank(Keys{text}, k).at(0)))
+    keys.push_back(each.key);
+  return keys;
+}
+
+class TinyLiveStore : public ::testing::Test {
+ protected:
+  void reopen() {
+    live_.reset();
+    live_ = LiveStore::open(store_);
+  }
+
+  testing::TempDir folder_;
+  std::filesystem::path store_ = tiny::indexed_store(folder_.path());
+  std::unique_ptr<LiveStore> live_ = LiveStore::open(store_);
+};
+
+TEST_F(TinyLiveStore, AnswersWithAnAddedLabelAtOnceAndAfterReopening) {
+  const auto before = live_->engine();
+  const LiveStore::Written written = live_->put_labels(Labels{label("new", "rain and snow")});
+  EXPECT_EQ(written.created, 1u);
+  EXPECT_EQ(written.replaced, 0u);
+  EXPECT_EQ(found(*live_->engine(), "rain and snow").at(0), "new");
+  EXPECT_EQ(live_->engine()->label_count(), before->label_count() + 1);
+  EXPECT_THAT(found(*before, "rain and snow", 100), Not(Contains("new")));
+  reopen();
+  EXPECT_EQ(found(*live_->engine(), "rain and snow").at(0), "new");
+  EXPECT_EQ(live_->find_label("new")->name, "name of new");
+}
+
+TEST_F(TinyLiveStore, ShowsTheNameOfAReplacedLabelAndCountsIt) {
+  live_->put_labels(Labels{label("one", "rain and snow")});
+  const auto before = live_->engine();
+  const auto written = live_->put_labels(
+      Labels{{LabelId{}, "one", "another", "rain and snow"}, label("two", "bread")});
+  EXPECT_EQ(written.created, 1u);
+  EXPECT_EQ(written.replaced, 1u);
+  const auto name_of_best = [](const RetrievalEngine& engine) {
+    return engine.labels(engine.rank(Keys{"rain and snow"}, 1).at(0)).at(0).name;
+  };
+  EXPECT_EQ(name_of_best(*live_->engine()), "another");
+  EXPECT_EQ(name_of_best(*before), "name of one");
+}
+
+TEST_F(TinyLiveStore, RemovesLabelsAndPassesOverThoseThatAreNotThere) {
+  live_->put_labels(Labels{label("new", "rain and snow")});
+  EXPECT_EQ(live_->remove_labels(Keys{"new", "no such label", "new"}), 1u);
+  EXPECT_THAT(found(*live_->engine(), "rain and snow", 100), Not(Contains("new")));
+  EXPECT_FALSE(live_->find_label("new"));
+  reopen();
+  EXPECT_THAT(found(*live_->engine(), "rain and snow", 100), Not(Contains("new")));
+}
+
+TEST_F(TinyLiveStore, RefusesAllLabelsWhereOneIsBad) {
+  const auto before = live_->engine();
+  const auto refuses = [&](const Label& bad) {
+    expect_error(ErrorKind::kInvalidInput, [&] {
+      live_->put_labels(Labels{label("good", "rain"), bad});
+    });
+  };
+  refuses(label("", "rain"));
+  refuses(label("good", "rain"));
+  refuses(label("bad", "\xff"));
+  refuses(label("bad", "qqqqqq"));
+  EXPECT_EQ(live_->engine(), before);
+  EXPECT_FALSE(live_->find_label("good"));
+}
+
+TEST_F(TinyLiveStore, CompactsIntoTheNextGenerationWithTheSameAnswers) {
+  live_->put_labels(Labels{label("new", "rain and snow"), label("gone", "bread")});
+  live_->remove_labels(Keys{"gone"});
+  const auto before = live_->engine();
+  live_->compact();
+  const auto after = live_->engine();
+  EXPECT_EQ(after->generation(), before->generation() + 1);
+  EXPECT_EQ(after->label_count(), before->label_count());
+  EXPECT_TRUE(after->last_changes().empty());
+  for (const Example& document : tiny::test())
+    EXPECT_EQ(found(*after, document.text, 100), found(*before, document.text, 100));
+  live_->compact();
+  EXPECT_EQ(live_->engine(), after);
+  reopen();
+  EXPECT_EQ(found(*live_->engine(), "rain and snow", 100), found(*after, "rain and snow", 100));
+  live_.reset();
+  EXPECT_TRUE(verify_store(store_).empty());
+}
+
+// Every writer owns keys of its own, so that it knows what must be found; the store is compacted
+// all the while.
+TEST_F(TinyLiveStore, AnswersAndChangesOnManyThreads) {
+  std::atomic<bool> stop = false;
+  std::atomic<int> wrong = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 2; ++t)
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 15; ++i) {
+        const std::string key = "writer " + std::to_string(t) + "-" + std::to_string(i);
+        live_->put_labels(Labels{label(key, "rain and snow")});
+        const Keys now = found(*live_->engine(), "rain and snow", 100);
+        wrong += std::count(now.begin(), now.end(), key) == 1 ? 0 : 1;
+        if (i % 3 == 0) wrong += live_->remove_labels(Keys{key}) == 1 ? 0 : 1;
+      }
+    });
+  std::thread compactor([&] {
+    while (!stop) live_->compact();
+  });
+  std::thread searcher([&] {
+    while (!stop) {
+      const auto engine = live_->engine();
+      const Keys keys = found(*engine, "rain and snow", 1000);
+      wrong +=
+          std::set<std::string>(keys.begin(), keys.end()).size() == engine->label_count() ? 0 : 1;
+    }
+  });
+  for (std::thread& thread : threads) thread.join();
+  stop = true;
+  compactor.join();
+  searcher.join();
+  EXPECT_EQ(wrong, 0);
+  const Keys before = found(*live_->engine(), "rain and snow", 1000);
+  EXPECT_EQ(std::count_if(before.begin(), before.end(),
+                          [](const std::string& key) { return key.starts_with("writer "); }),
+            20);
+  reopen();
+  EXPECT_EQ(found(*live_->engine(), "rain and snow", 1000), before);
+}
+
+// What a store ought to hold and answer, by definition.
+struct Oracle {
+  struct Entry {
+    std::string name;
+    std::vector<float> vector;
+  };
+  std::map<std::string, Entry> labels;
+
+  void put(const Encoder& encoder, const Label& added) {
+    const EmbeddingMatrix vectors = encoder.encode_labels(Labels{added});
+    const std::span<const float> row = vectors.row(0);
+    labels[added.key] = {added.name, {row.begin(), row.end()}};
+  }
+  double score(const std::string& key, std::span<const float> query) const {
+    double sum = 0;
+    const std::vector<float>& vector = labels.at(key).vector;
+    for (std::size_t d = 0; d < vector.size(); ++d) sum += double{query[d]} * vector[d];
+    return sum;
+  }
+  void check(const RetrievalEngine& engine, const std::string& text, int k) const {
+    const EmbeddingMatrix query = engine.encode(Keys{text});
+    std::vector<double> expected;
+    for (const auto& [key, entry] : labels) expected.push_back(score(key, query.row(0)));
+    std::sort(expected.rbegin(), expected.rend());
+    expected.resize(std::min(expected.size(), static_cast<std::size_t>(k)));
+    const LabelRanking ranking = engine.rank(query, k).at(0);
+    const Labels answers = engine.labels(ranking);
+    ASSERT_EQ(answers.size(), expected.size());
+    std::set<std::string> keys;
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+      const auto entry = labels.find(answers[i].key);
+      ASSERT_TRUE(entry != labels.end() && keys.insert(answers[i].key).second) << answers[i].key;
+      EXPECT_EQ(answers[i].name, entry->second.name);
+      EXPECT_NEAR(ranking[i].score, expected[i], 1e-5);
+      EXPECT_NEAR(ranking[i].score, score(answers[i].key, query.row(0)), 1e-5);
+    }
+    EXPECT_EQ(engine.label_count(), labels.size());
+  }
+};
+
+// DEXTER_LIVE_STEPS sets the steps, DEXTER_LIVE_SEED what they are.
+std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text ? std::strtoull(text, nullptr, 10) : otherwise;
+}
+
+TEST_F(TinyLiveStore, EqualsTheOracleUnderRandomChanges) {
+  std::mt19937_64 random(from_environment("DEXTER_LIVE_SEED", 11));
+  const auto below = [&](std::uint64_t n) { return random() % n; };
+  Oracle oracle;
+  live_->engine()->catalog().scan_labels(
+      [&](Label&& each) { oracle.put(live_->engine()->encoder(), each); });
+  const Keys words = {"rain", "snow", "bread", "stars", "trains", "storms", "piano", "soup"};
+  const auto text = [&] { return "rain " + words[below(8)] + " " + words[below(8)]; };
+  const auto key = [&] { return "label " + std::to_string(below(60)); };
+  const std::uint64_t steps = from_environment("DEXTER_LIVE_STEPS", 2000);
+  for (std::uint64_t step = 0; step < steps && !HasFailure(); ++step) {
+    SCOPED_TRACE("step " + std::to_string(step));
+    const std::uint64_t what = below(1000);
+    if (what < 5) {
+      live_->compact();
+    } else if (what < 8) {
+      reopen();
+    } else if (what < 150) {
+      const std::string gone = key();
+      EXPECT_EQ(live_->remove_labels(Keys{gone}), oracle.labels.erase(gone));
+    } else if (what < 400) {
+      std::map<std::string, Label> added;
+      for (std::uint64_t i = below(4) + 1; i > 0; --i) {
+        Label one = label(key(), text());
+        one.name = "name " + std::to_string(random());
+        added[one.key] = one;
+      }
+      Labels labels;
+      std::uint64_t known = 0;
+      for (const auto& [name, one] : added) {
+        labels.push_back(one);
+        known += oracle.labels.count(name);
+        oracle.put(live_->engine()->encoder(), one);
+      }
+      EXPECT_EQ(live_->put_labels(labels).replaced, known);
+    } else {
+      oracle.check(*live_->engine(), text(), static_cast<int>(below(below(2) ? 5 : 100) + 1));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace dexter
