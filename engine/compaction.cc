@@ -66,7 +66,8 @@ Rows answerable(const Rows& rows) {
 
 GenerationInfo compacted_generation(
     const RetrievalEngine& base,
-    const std::function<void(std::span<const std::int64_t>, EmbeddingView)>& put) {
+    const std::function<void(std::span<const std::int64_t>, EmbeddingView)>& put,
+    const Progress& progress) {
   const Catalog& catalog = base.catalog();
   Config config;
   merge_json(config, catalog.manifest().config, "the store's configuration");
@@ -75,10 +76,14 @@ GenerationInfo compacted_generation(
   put({}, EmbeddingView(nullptr, 0, rows.dim));  // begins the set, which may stay empty
   for (std::size_t first = 0; first < ids.size(); first += kRowsPerChunk) {
     const std::size_t count = std::min(kRowsPerChunk, ids.size() - first);
+    progress.check("compacting");
     put(ids.subspan(first, count), rows.view().rows(first, count));
+    progress.update({"writing label vectors", first + count, ids.size(), "labels", {}});
   }
   const std::uint64_t labels = rows.ids.size();
   rows = answerable(rows);
+  progress.check("compacting");
+  progress.update({"building the index", 0, rows.ids.size(), "labels", {}});
   IndexReport report;
   report.generation.encoder = catalog.manifest().generation->encoder;
   report.generation.labels = labels;

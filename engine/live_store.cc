@@ -164,19 +164,23 @@ void LiveStore::show(std::vector<ChangedLabel> changes) {
   engine_.swap(next);
 }
 
-GenerationInfo LiveStore::write_generation(const RetrievalEngine& base) {
+GenerationInfo LiveStore::write_generation(const RetrievalEngine& base, const Progress& progress) {
   bool first = true;
-  return compacted_generation(base, [&](std::span<const std::int64_t> ids, EmbeddingView vectors) {
-    const std::lock_guard lock(writing_);
-    catalog_.put_vectors(Space::kLabels, ids, vectors, std::exchange(first, false));
-  });
+  return compacted_generation(
+      base,
+      [&](std::span<const std::int64_t> ids, EmbeddingView vectors) {
+        const std::lock_guard lock(writing_);
+        catalog_.put_vectors(Space::kLabels, ids, vectors, std::exchange(first, false));
+      },
+      progress);
 }
 
-void LiveStore::compact() {
+void LiveStore::compact(const Progress& progress) {
   const std::lock_guard one(compacting_);
   const Recording recording(*this);
   if (recording.base().last_changes().empty()) return;
-  const GenerationInfo generation = write_generation(recording.base());
+  const GenerationInfo generation = write_generation(recording.base(), progress);
+  progress.check("compacting");
   crash_point("compact.before_commit");
   {
     const std::lock_guard lock(writing_);

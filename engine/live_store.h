@@ -14,6 +14,7 @@
 
 #include "engine/retrieval_engine.h"
 #include "storage/catalog.h"
+#include "storage/progress.h"
 
 namespace dexter {
 
@@ -42,8 +43,8 @@ class LiveStore {
 
   // Writes the next generation, which holds all that changed so far, from the vectors at hand, and
   // answers from it; changes made meanwhile are kept. Does nothing where nothing changed. Of
-  // concurrent calls one runs at a time. Where it fails, the store is as it was.
-  void compact();
+  // concurrent calls one runs at a time. Where it fails or is stopped, the store is as it was.
+  void compact(const Progress& progress = {});
 
  private:
   struct Put;
@@ -54,7 +55,7 @@ class LiveStore {
   void write_together(std::span<Put* const> puts);
   std::vector<Put*> next_puts();
   void show(std::vector<ChangedLabel> changes);
-  GenerationInfo write_generation(const RetrievalEngine& base);
+  GenerationInfo write_generation(const RetrievalEngine& base, const Progress& progress);
 
   mutable std::mutex writing_;  // guards the two below; never held while encoding or indexing
   Catalog catalog_;

@@ -19,10 +19,10 @@
 namespace dexter {
 namespace {
 
-constexpr std::array<const Verb*, 14> kVerbs = {
+constexpr std::array<const Verb*, 15> kVerbs = {
     &kImportVerb,    &kTrainVerb,        &kIndexVerb,      &kQueryVerb,      &kEvalVerb,
-    &kLabelsAddVerb, &kLabelsRemoveVerb, &kLabelsListVerb, &kLabelsShowVerb, &kInfoVerb,
-    &kVerifyVerb,    &kExportVerb,       &kConfigVerb,     &kBenchIndexVerb,
+    &kLabelsAddVerb, &kLabelsRemoveVerb, &kLabelsListVerb, &kLabelsShowVerb, &kCompactVerb,
+    &kInfoVerb,      &kVerifyVerb,       &kExportVerb,     &kConfigVerb,     &kBenchIndexVerb,
 };
 
 // DEXTER_LOG=debug shows what the libraries below say; results never share a stream with it.

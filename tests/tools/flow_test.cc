@@ -74,6 +74,22 @@ TEST(CommandLineFlow, AnswersAnAddedLabelAtTheNextQueryAndForgetsARemovedOne) {
   EXPECT_EQ(run({"labels", "show", "--store", tiny.store, "added"}).code, 3);
 }
 
+TEST(CommandLineFlow, CompactsChangedLabelsIntoTheNextGenerationWithTheSameAnswers) {
+  const TinyRun tiny;
+  tiny.make_all();
+  run_ok({"labels", "add", "--store", tiny.store, "added", "--text", "keyboard and violin"});
+  run_ok({"labels", "remove", "--store", tiny.store, "money"});
+  const std::vector<std::string> query = {"query", "--store", tiny.store,           "-k",
+                                          "100",   "--json",  "keyboard and violin"};
+  const Outcome before = run(query);
+  const json::object report = json_of({"compact", "--store", tiny.store, "--json"});
+  EXPECT_EQ(report.at("changes"), 2);
+  EXPECT_EQ(report.at("labels"), 12);
+  EXPECT_EQ(report.at("generation"), 2);
+  EXPECT_EQ(run(query).out, before.out);
+  EXPECT_EQ(json_of({"compact", "--store", tiny.store, "--json"}).at("generation"), 2);
+}
+
 TEST(CommandLineFlow, AddsLabelsOfAFileAllOrNone) {
   const TinyRun tiny;
   tiny.make_all();

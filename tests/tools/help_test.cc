@@ -35,6 +35,7 @@ const std::vector<VerbCase>& verbs() {
       {"labels remove", true, {"key"}},
       {"labels list", true, {}},
       {"labels show", true, {"key"}},
+      {"compact", true, {}},
       {"info", true, {}},
       {"verify", true, {}},
       {"export", true, {"--what", "labels", "--out", "out.npy"}},
