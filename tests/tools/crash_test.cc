@@ -28,6 +28,7 @@ struct Operation {
   bool on_whole_store;  // begins with a store that answers
   bool always_answers;  // and must answer whenever it is killed
   std::vector<std::string> (*arguments)(const TinyRun& tiny);
+  bool on_changes = false;  // begins with labels changed since the index was built
 };
 
 std::vector<std::string> import_arguments(const TinyRun& tiny) {
@@ -57,8 +58,13 @@ std::vector<std::string> add_arguments(const TinyRun& tiny) {
   return {"labels", "add", "--store", tiny.store, "added", "--text", "piano and snow"};
 }
 
+std::vector<std::string> compact_arguments(const TinyRun& tiny) {
+  return {"compact", "--store", tiny.store};
+}
+
 void prepare(const TinyRun& tiny, const Operation& operation) {
   if (operation.on_whole_store) tiny.make_all();
+  if (operation.on_changes) run_ok(add_arguments(tiny));
 }
 
 // The distinct steps of an undisturbed run, in the order they are first reached.
@@ -155,7 +161,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Operation{"ReplacingImport", true, false, &import_arguments},
                       Operation{"Train", true, true, &train_arguments},
                       Operation{"Index", true, true, &index_arguments},
-                      Operation{"LabelsAdd", true, true, &add_arguments}),
+                      Operation{"LabelsAdd", true, true, &add_arguments},
+                      Operation{"Compact", true, true, &compact_arguments, true}),
     [](const auto& param) { return param.param.name; });
 
 }  // namespace
