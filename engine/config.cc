@@ -54,6 +54,7 @@ std::vector<Field> fields_of(Config& config) {
   collect(fields, "teacher", config.teacher);
   collect(fields, "index", config.index);
   collect(fields, "runtime", config.runtime);
+  collect(fields, "serve", config.serve);
   return fields;
 }
 
@@ -200,6 +201,7 @@ void Config::validate() const {
   teacher.validate();
   index.validate();
   runtime.validate();
+  serve.validate();
 }
 
 std::vector<ConfigField> describe(const Config& config) {

@@ -7,6 +7,7 @@
 
 #include "encoders/trainer.h"
 #include "encoders/transformer_options.h"
+#include "engine/serve_options.h"
 #include "index/vector_index.h"
 
 namespace dexter {
@@ -35,6 +36,7 @@ struct Config {
   TeacherOptions teacher;
   IndexOptions index;
   RuntimeOptions runtime;
+  ServeOptions serve;
   void validate() const;  // kInvalidInput naming the option, its value and its range
 };
 

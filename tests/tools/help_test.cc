@@ -39,6 +39,7 @@ const std::vector<VerbCase>& verbs() {
       {"info", true, {}},
       {"verify", true, {}},
       {"export", true, {"--what", "labels", "--out", "out.npy"}},
+      {"serve", true, {}},
       {"config", false, {}},
       {"bench index", false, {}},
   };

@@ -41,6 +41,7 @@ class Process {
   // it.
   bool wait_for_error(std::string_view text) { return wait_for(err_, text); }
   bool wait_for_output(std::string_view text) { return wait_for(out_, text); }
+  const std::string& error_so_far() const { return err_.text; }
   // Whether the run ends in that time.
   bool ends_within(std::chrono::milliseconds time);
   Outcome finish();

@@ -1,0 +1,120 @@
+// The table of routes, and the border where an error becomes an answer.
+#include "engine/http_api.h"
+
+#include <array>
+#include <exception>
+#include <new>
+
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
+
+#include "engine/api_call.h"
+#include "engine/target.h"
+#include "storage/error.h"
+
+namespace dexter {
+namespace {
+
+struct RouteRow {
+  std::string_view method;
+  std::string_view path;  // "{key}" at its end takes the rest
+  Route route;
+};
+
+constexpr std::array<RouteRow, 4> kRoutes = {{
+    {"POST", "/v1/query", &answer_query},
+    {"GET", "/v1/info", &answer_info},
+    {"GET", "/livez", &answer_live},
+    {"GET", "/readyz", &answer_ready},
+}};
+
+// What stands for {key}, "" where the pattern has none; nullopt where the path does not fit.
+std::optional<std::string_view> match(std::string_view pattern, std::string_view path) {
+  const std::size_t brace = pattern.find('{');
+  if (brace == std::string_view::npos)
+    return pattern == path ? std::optional<std::string_view>("") : std::nullopt;
+  if (!path.starts_with(pattern.substr(0, brace)) || path.size() == brace) return std::nullopt;
+  return path.substr(brace);
+}
+
+bool serves(std::string_view route_method, std::string_view method) {
+  return route_method == method || (route_method == "GET" && method == "HEAD");
+}
+
+HttpReply no_route(std::string_view path, const std::string& allowed) {
+  if (allowed.empty())
+    return problem(404, fmt::format("there is nothing at {}; /openapi.json lists all", path));
+  HttpReply reply = problem(405, fmt::format("{} takes {} only", path, allowed));
+  reply.headers.emplace_back("Allow", allowed);
+  return reply;
+}
+
+int status_of(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::kInvalidInput:
+      return 400;
+    case ErrorKind::kNotFound:
+      return 404;
+    case ErrorKind::kUnavailable:
+      return 503;
+    default:
+      return 500;
+  }
+}
+
+}  // namespace
+
+std::optional<std::string> ApiCall::parameter(std::string_view name) const {
+  for (const auto& [found, value] : parameters)
+    if (found == name) return value;
+  return std::nullopt;
+}
+
+HttpReply problem_of(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const Error& known) {
+    const int status = status_of(known.kind());
+    if (status != 500) return problem(status, known.what());
+    spdlog::error("answering a request: {}", known.what());
+  } catch (const std::bad_alloc&) {
+    spdlog::error("answering a request: out of memory");
+    return problem(503, "the server is short of memory; send less at once");
+  } catch (const std::exception& unknown) {
+    spdlog::error("answering a request: a mistake of dexter's own: {}", unknown.what());
+  }
+  return problem(500, "the server failed; its log says why");
+}
+
+void guarded(const std::shared_ptr<ApiCall>& call, const std::function<void()>& action) {
+  try {
+    action();
+  } catch (...) {
+    call->reply(problem_of(std::current_exception()));
+  }
+}
+
+HttpApi::HttpApi(ApiParts parts) : parts_(std::move(parts)) {}
+
+void HttpApi::handle(HttpRequest&& request, ReplyFunction reply) const {
+  const auto call =
+      std::make_shared<ApiCall>(ApiCall{parts_, std::move(request), std::move(reply), {}, {}});
+  guarded(call, [&] {
+    const Target target = split_target(call->request.target);
+    std::string allowed;
+    for (const RouteRow& row : kRoutes) {
+      const auto argument = match(row.path, target.path);
+      if (!argument) continue;
+      if (!serves(row.method, call->request.method)) {
+        allowed += (allowed.empty() ? "" : ", ") + std::string(row.method);
+        continue;
+      }
+      call->argument = decode_percent(*argument);
+      call->parameters = parse_parameters(target.parameters);
+      return row.route(call);
+    }
+    call->reply(no_route(target.path, allowed));
+  });
+}
+
+}  // namespace dexter

@@ -1,0 +1,305 @@
+// One connection: read a request by the strict rules, ask the handler, write the reply.
+#include "engine/http_session.h"
+
+#include <array>
+#include <chrono>
+#include <ctime>
+#include <iterator>
+#include <optional>
+#include <utility>
+
+#include <spdlog/fmt/chrono.h>
+#include <spdlog/fmt/fmt.h>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/http.hpp>
+
+namespace dexter {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+using asio::awaitable;
+using Clock = std::chrono::steady_clock;
+
+// Errors as values: a client that goes away is no exception.
+constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
+constexpr std::size_t kReadSize = 16384;
+// What is read and dropped of a refused request, so that its client sees the answer and not a
+// reset.
+constexpr std::size_t kLingerBytes = 1 << 20;
+constexpr int kLingerMs = 1000;
+
+constexpr std::string_view kGoOn = "HTTP/1.1 100 Continue\r\n\r\n";
+
+// The reply's way back to the session's strand, from any thread; a handler that loses it has
+// failed.
+template <class Handler>
+class ReplySlot {
+ public:
+  explicit ReplySlot(Handler handler)
+      : handler_(std::move(handler)), work_(asio::get_associated_executor(handler_)) {}
+  ~ReplySlot() {
+    if (!sent_) send(problem(500, "the request got lost; its log line says more"));
+  }
+  ReplySlot(const ReplySlot&) = delete;
+  ReplySlot& operator=(const ReplySlot&) = delete;
+
+  void send(HttpReply&& reply) {
+    if (std::exchange(sent_, true)) return;
+    asio::post(work_.get_executor(),
+               [handler = std::move(handler_), sent = std::move(reply)]() mutable {
+                 std::move(handler)(std::move(sent));
+               });
+  }
+
+ private:
+  Handler handler_;
+  asio::executor_work_guard<asio::associated_executor_t<Handler>> work_;
+  bool sent_ = false;
+};
+
+// RFC 9110's date of now, made once a second.
+const std::string& date_line() {
+  thread_local std::time_t made = 0;
+  thread_local std::string line;
+  const std::time_t now = std::time(nullptr);
+  if (now != made) line = fmt::format("Date: {:%a, %d %b %Y %H:%M:%S} GMT\r\n", fmt::gmtime(now));
+  made = now;
+  return line;
+}
+
+std::string head_of(const HttpReply& reply, bool keep_alive) {
+  std::string head;
+  head.reserve(256);
+  fmt::format_to(std::back_inserter(head), "HTTP/1.1 {} {}\r\n", reply.status,
+                 reason_of(reply.status));
+  if (reply.status != 204 && reply.status != 304) {
+    if (!reply.content_type.empty())
+      fmt::format_to(std::back_inserter(head), "Content-Type: {}\r\n", reply.content_type);
+    fmt::format_to(std::back_inserter(head), "Content-Length: {}\r\n", reply.body.size());
+  }
+  for (const auto& [name, value] : reply.headers)
+    fmt::format_to(std::back_inserter(head), "{}: {}\r\n", name, value);
+  if (!keep_alive) head += "Connection: close\r\n";
+  head += date_line();
+  head += "\r\n";
+  return head;
+}
+
+Refusal refusal_of(const beast::error_code& error, const ServeOptions& options) {
+  if (error == http::error::body_limit)
+    return {413, fmt::format("the body is longer than {} bytes", options.body_bytes)};
+  if (error == http::error::header_limit)
+    return {431, fmt::format("the header is longer than {} bytes", options.header_bytes)};
+  if (error == http::error::buffer_overflow)
+    return {400, "a chunk's line or the trailer is too long"};
+  return {400, fmt::format("the request is malformed: {}", error.message())};
+}
+
+void copy_fields(const http::request<http::string_body>& message, HttpRequest& request) {
+  request.method = message.method_string();
+  request.target = message.target();
+  for (const auto& field : message)
+    request.headers.emplace_back(field.name_string(), field.value());
+}
+
+std::size_t count_fields(const http::request<http::string_body>& message) {
+  return static_cast<std::size_t>(std::distance(message.begin(), message.end()));
+}
+
+}  // namespace
+
+HttpSession::HttpSession(asio::ip::tcp::socket socket, SessionShared& shared)
+    : socket_(std::move(socket)),
+      buffer_(static_cast<std::size_t>(shared.options.header_bytes) + 2 * 65536),
+      shared_(shared) {
+  arm(shared.options.idle_ms);
+  beast::error_code gone;
+  socket_.set_option(asio::ip::tcp::no_delay(true), gone);
+  const auto remote = socket_.remote_endpoint(gone);
+  if (!gone) peer_ = remote.address().to_string();
+}
+
+awaitable<void> HttpSession::run() {
+  const auto self = shared_from_this();
+  while (true) {
+    const bool goes_on = co_await serve_one();
+    if (!goes_on) break;
+  }
+  end();
+}
+
+awaitable<bool> HttpSession::serve_one() {
+  const std::size_t head_bytes = co_await read_head();
+  if (head_bytes == 0) co_return false;
+  ++shared_.requests;
+  HttpRequest request;
+  const bool whole = co_await read_request(head_bytes, request);
+  if (!whole) co_return false;
+  const bool without_body = request.method == "HEAD";
+  HttpReply reply = co_await ask(request);
+  const bool keep_alive = keep_alive_ && !reply.close && !shared_.stopping;
+  const bool written = co_await write(reply, keep_alive, without_body);
+  if (written && !keep_alive) co_await linger();
+  co_return written&& keep_alive;
+}
+
+awaitable<std::size_t> HttpSession::read_head() {
+  const ServeOptions& options = shared_.options;
+  const auto most = static_cast<std::size_t>(options.header_bytes);
+  idle_ = buffer_.size() == 0;
+  if (idle_ && shared_.stopping) co_return 0;
+  arm(idle_ ? options.idle_ms : options.header_ms);
+  std::size_t searched = 0;
+  while (true) {
+    // A client may leave an empty line after its last body (RFC 9112, 2.2).
+    while (searched == 0 && buffered().starts_with("\r\n")) buffer_.consume(2);
+    const std::size_t end = find_head_end(buffered(), searched);
+    if (end != std::string_view::npos && end <= most) co_return end;
+    if (end != std::string_view::npos || buffered().size() > most) {
+      const Refusal refusal{431, fmt::format("the header is longer than {} bytes", most)};
+      co_await refuse(refusal);
+      co_return 0;
+    }
+    searched = buffered().size();
+    const auto room = buffer_.prepare(kReadSize);
+    const auto [error, count] = co_await socket_.async_read_some(room, kTuple);
+    if (error && gave_up_ && !idle_) {
+      ++shared_.timeouts;
+      const Refusal refusal{408,
+                            fmt::format("the header took longer than {} ms", options.header_ms)};
+      co_await refuse(refusal);
+    }
+    if (error) co_return 0;
+    buffer_.commit(count);
+    if (std::exchange(idle_, false)) arm(options.header_ms);
+  }
+}
+
+awaitable<bool> HttpSession::read_request(std::size_t head_bytes, HttpRequest& request) {
+  const std::string_view head = buffered().substr(0, head_bytes);
+  std::optional<Refusal> refusal = check_request_head(head);
+  http::request_parser<http::string_body> parser;
+  parser.header_limit(static_cast<std::uint32_t>(shared_.options.header_bytes));
+  parser.body_limit(static_cast<std::uint64_t>(shared_.options.body_bytes));
+  auto refuse_extension = [](std::uint64_t, beast::string_view text, beast::error_code& error) {
+    if (!text.empty()) error = http::error::bad_chunk_extension;
+  };
+  parser.on_chunk_header(refuse_extension);
+  if (!refusal) {
+    beast::error_code error;
+    buffer_.consume(parser.put(asio::buffer(head.data(), head.size()), error));
+    if (error && error != http::error::need_more) refusal = refusal_of(error, shared_.options);
+  }
+  if (!refusal) {
+    copy_fields(parser.get(), request);
+    const std::string_view expected = request.header("expect");
+    if (!expected.empty() && !equals_ignoring_case(expected, "100-continue"))
+      refusal = Refusal{417, "the only expectation that is met is 100-continue"};
+    arm(shared_.options.body_ms);
+    if (!refusal && !expected.empty() && !parser.is_done() && buffer_.size() == 0)
+      co_await asio::async_write(socket_, asio::buffer(kGoOn), kTuple);
+  }
+  if (!refusal && !parser.is_done()) {
+    const auto read = co_await http::async_read(socket_, buffer_, parser, kTuple);
+    const beast::error_code error = std::get<0>(read);
+    const bool malformed =
+        error.category() == http::make_error_code(http::error::bad_chunk).category();
+    if (error && gave_up_)
+      refusal =
+          Refusal{408, fmt::format("the body took longer than {} ms", shared_.options.body_ms)};
+    else if (error && malformed && error != http::error::partial_message)
+      refusal = refusal_of(error, shared_.options);
+    else if (error)
+      co_return false;
+    else if (count_fields(parser.get()) != request.headers.size())
+      refusal = Refusal{400, "a body's trailer is not taken; send its fields in the header"};
+    if (gave_up_) ++shared_.timeouts;
+  }
+  if (refusal) {
+    co_await refuse(*refusal);
+    co_return false;
+  }
+  keep_alive_ = parser.keep_alive();
+  request.body = std::move(parser.get().body());
+  request.peer = peer_;
+  co_return true;
+}
+
+awaitable<HttpReply> HttpSession::ask(HttpRequest& request) {
+  deadline_ = Clock::time_point::max();  // answering takes what it takes
+  auto start = [this, &request](auto completion) {
+    using Slot = ReplySlot<std::decay_t<decltype(completion)>>;
+    auto slot = std::make_shared<Slot>(std::move(completion));
+    shared_.handler(std::move(request),
+                    [slot](HttpReply&& reply) { slot->send(std::move(reply)); });
+  };
+  return asio::async_initiate<const asio::use_awaitable_t<>, void(HttpReply)>(start,
+                                                                              asio::use_awaitable);
+}
+
+awaitable<bool> HttpSession::write(HttpReply& reply, bool keep_alive, bool without_body) {
+  const std::string head = head_of(reply, keep_alive);
+  const bool has_body = !without_body && reply.status != 204 && reply.status != 304;
+  const std::array<asio::const_buffer, 2> parts = {
+      asio::buffer(head), has_body ? asio::buffer(reply.body) : asio::const_buffer()};
+  arm(shared_.options.write_ms);
+  const auto [error, count] = co_await asio::async_write(socket_, parts, kTuple);
+  if (error && gave_up_) ++shared_.timeouts;
+  co_return !error;
+}
+
+awaitable<void> HttpSession::refuse(const Refusal& refusal) {
+  ++shared_.malformed;
+  HttpReply reply = problem(refusal.status, refusal.detail);
+  const bool written = co_await write(reply, false, false);
+  if (written) co_await linger();
+}
+
+awaitable<void> HttpSession::linger() {
+  beast::error_code error;
+  socket_.shutdown(asio::ip::tcp::socket::shutdown_send, error);
+  arm(kLingerMs);
+  for (std::size_t total = 0; !error && total < kLingerBytes;) {
+    buffer_.clear();
+    const auto room = buffer_.prepare(kReadSize);
+    const auto read = co_await socket_.async_read_some(room, kTuple);
+    error = std::get<0>(read);
+    total += std::get<1>(read);
+  }
+}
+
+void HttpSession::end_if_idle() {
+  if (idle_) end();
+}
+
+void HttpSession::end() {
+  beast::error_code ignored;
+  socket_.close(ignored);
+}
+
+bool HttpSession::is_late() const { return deadline_.load() < Clock::now(); }
+
+void HttpSession::give_up() {
+  if (!is_late()) return;
+  gave_up_ = true;
+  beast::error_code ignored;
+  socket_.cancel(ignored);
+}
+
+void HttpSession::arm(int time_ms) {
+  gave_up_ = false;
+  deadline_ = Clock::now() + std::chrono::milliseconds(time_ms);
+}
+
+std::string_view HttpSession::buffered() const {
+  const auto bytes = buffer_.data();
+  return {static_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+}  // namespace dexter

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+
+#include "engine/http_message.h"
+#include "engine/request_head.h"
+#include "engine/serve_options.h"
+
+namespace dexter {
+
+// Inner header of the HTTP server: one connection.
+
+// What all sessions of a server share.
+struct SessionShared {
+  // constant after construction
+  ServeOptions options;
+  HttpHandler handler;
+  // counted by all
+  std::atomic<bool> stopping = false;
+  std::atomic<std::uint64_t> requests = 0, malformed = 0, timeouts = 0;
+};
+
+// Requests of one connection, one after another, until either side ends it. Runs on the session's
+// strand; `is_late` may be asked from any thread.
+class HttpSession : public std::enable_shared_from_this<HttpSession> {
+ public:
+  HttpSession(boost::asio::ip::tcp::socket socket, SessionShared& shared);
+
+  boost::asio::awaitable<void> run();
+  auto executor() { return socket_.get_executor(); }
+  void end_if_idle();  // closes the connection unless a request is being read or answered
+  void end();
+  // Whether what is being read or written has taken longer than it may; `give_up` then ends the
+  // wait for it.
+  bool is_late() const;
+  void give_up();
+
+ private:
+  boost::asio::awaitable<bool> serve_one();
+  // Reads until the buffer begins with a whole head; its bytes, or 0 where the connection ends.
+  boost::asio::awaitable<std::size_t> read_head();
+  // Reads the request whose head is the buffer's first `head_bytes`; false where it was refused.
+  boost::asio::awaitable<bool> read_request(std::size_t head_bytes, HttpRequest& request);
+  boost::asio::awaitable<HttpReply> ask(HttpRequest& request);
+  boost::asio::awaitable<bool> write(HttpReply& reply, bool keep_alive, bool without_body);
+  boost::asio::awaitable<void> refuse(const Refusal& refusal);
+  boost::asio::awaitable<void> linger();
+  void arm(int time_ms);
+  std::string_view buffered() const;
+
+  boost::asio::ip::tcp::socket socket_;
+  boost::beast::flat_buffer buffer_;
+  SessionShared& shared_;
+  std::string peer_;
+  bool idle_ = true;
+  bool keep_alive_ = true;
+  bool gave_up_ = false;  // since the clock was last set
+  std::atomic<std::chrono::steady_clock::time_point> deadline_;
+};
+
+}  // namespace dexter

@@ -1,0 +1,356 @@
+// One queue, a few workers, batches of what waits.
+#include "engine/query_batcher.h"
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <stop_token>
+#include <thread>
+#include <utility>
+
+#include <spdlog/fmt/fmt.h>
+
+#include "encoders/encoder.h"
+#include "engine/query_queue.h"
+#include "storage/error.h"
+
+namespace dexter {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Rows of a request that are taken at once: few enough that another client's turn comes soon.
+constexpr std::size_t kPart = 32;
+
+struct Batch {
+  std::shared_ptr<const RetrievalEngine> engine;
+  std::vector<QueryPart> parts;
+  std::vector<std::shared_ptr<PendingQuery>> expired;
+  std::size_t rows = 0;
+  std::size_t bytes = 0;
+};
+
+std::size_t bytes_of(const QueryPart& part) {
+  std::size_t bytes = 0;
+  const std::vector<std::string>& texts = part.query->work.texts;
+  for (std::size_t i = part.first; i < part.first + part.count && i < texts.size(); ++i)
+    bytes += texts[i].size();
+  return bytes;
+}
+
+void finish(PendingQuery& query, QueryEnd end) {
+  query.answer.end = end;
+  query.done(std::move(query.answer));
+}
+
+// What became of the parts of a batch, row by row in the order of the parts.
+struct Computed {
+  EmbeddingMatrix vectors;
+  std::vector<LabelRanking> rankings;
+  std::exception_ptr error;
+  Clock::time_point taken;
+  std::chrono::nanoseconds encoding{}, searching{};
+};
+
+std::vector<std::string> texts_of(const Batch& batch) {
+  std::vector<std::string> texts;
+  texts.reserve(batch.rows);
+  for (const QueryPart& part : batch.parts) {
+    const std::vector<std::string>& own = part.query->work.texts;
+    for (std::size_t i = part.first; i < part.first + part.count && i < own.size(); ++i)
+      texts.push_back(own[i]);
+  }
+  return texts;
+}
+
+// The rows of all parts: encoded where they are texts, copied where they came as vectors.
+EmbeddingMatrix vectors_of(const Batch& batch) {
+  const std::vector<std::string> texts = texts_of(batch);
+  EmbeddingMatrix encoded;
+  if (!texts.empty()) encoded = batch.engine->encode(texts);
+  if (texts.size() == batch.rows) return encoded;
+  const int dim = batch.engine->encoder().dim();
+  EmbeddingMatrix all(batch.rows, dim);
+  std::size_t row = 0, text = 0;
+  for (const QueryPart& part : batch.parts) {
+    const bool is_text = !part.query->work.texts.empty();
+    ensure(is_text || part.query->work.vectors.dim() == dim, ErrorKind::kInvalidInput,
+           fmt::format("ranking labels: the vectors are {}-d but the store's are {}-d; "
+                       "encode them with this store's encoder",
+                       part.query->work.vectors.dim(), dim));
+    for (std::size_t i = 0; i < part.count; ++i) {
+      const std::span<const float> from =
+          is_text ? std::as_const(encoded).row(text++)
+                  : std::as_const(part.query->work.vectors).row(part.first + i);
+      std::copy(from.begin(), from.end(), all.row(row++).begin());
+    }
+  }
+  return all;
+}
+
+// Rows that are searched alike are searched together: k rounded up to a power of two, so that one
+// request for a thousand does not make a thousand of every other.
+using SearchGroup = std::tuple<unsigned, int, int>;
+
+std::map<SearchGroup, std::vector<std::size_t>> groups_of(const Batch& batch) {
+  std::map<SearchGroup, std::vector<std::size_t>> groups;
+  std::size_t row = 0;
+  for (const QueryPart& part : batch.parts) {
+    const QueryWork& work = part.query->work;
+    std::vector<std::size_t>* rows =
+        work.k == 0 ? nullptr
+                    : &groups[{std::bit_ceil(std::max(8u, static_cast<unsigned>(work.k))),
+                               work.search.probes, work.search.ef}];
+    for (std::size_t i = 0; i < part.count; ++i, ++row)
+      if (rows != nullptr) rows->push_back(row);
+  }
+  return groups;
+}
+
+void search(const Batch& batch, Computed& computed) {
+  computed.rankings.resize(batch.rows);
+  for (const auto& [group, rows] : groups_of(batch)) {
+    const auto [k, probes, ef] = group;
+    const SearchOptions options{.probes = probes, .ef = ef};
+    if (rows.size() == batch.rows) {
+      computed.rankings = batch.engine->rank(computed.vectors, static_cast<int>(k), options);
+      return;
+    }
+    EmbeddingMatrix some(rows.size(), computed.vectors.dim());
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const std::span<const float> from = std::as_const(computed.vectors).row(rows[i]);
+      std::copy(from.begin(), from.end(), some.row(i).begin());
+    }
+    std::vector<LabelRanking> found = batch.engine->rank(some, static_cast<int>(k), options);
+    for (std::size_t i = 0; i < rows.size(); ++i) computed.rankings[rows[i]] = std::move(found[i]);
+  }
+}
+
+Computed compute(const Batch& batch) {
+  Computed computed;
+  computed.taken = Clock::now();
+  try {
+    computed.vectors = vectors_of(batch);
+    const Clock::time_point encoded = Clock::now();
+    computed.encoding = encoded - computed.taken;
+    search(batch, computed);
+    computed.searching = Clock::now() - encoded;
+  } catch (...) {
+    computed.error = std::current_exception();
+  }
+  return computed;
+}
+
+void keep_rows(const QueryPart& part, std::size_t row, Computed& computed) {
+  QueryAnswer& answer = part.query->answer;
+  const std::size_t rows = part.query->work.rows();
+  if (part.query->work.k == 0) {
+    if (answer.vectors.rows() == 0) answer.vectors = {rows, computed.vectors.dim()};
+    for (std::size_t i = 0; i < part.count; ++i) {
+      const std::span<const float> from = std::as_const(computed.vectors).row(row + i);
+      std::copy(from.begin(), from.end(), answer.vectors.row(part.first + i).begin());
+    }
+    return;
+  }
+  answer.rankings.resize(rows);
+  for (std::size_t i = 0; i < part.count; ++i) {
+    LabelRanking& ranking = computed.rankings[row + i];
+    if (ranking.size() > static_cast<std::size_t>(part.query->work.k))
+      ranking.resize(static_cast<std::size_t>(part.query->work.k));
+    answer.rankings[part.first + i] = std::move(ranking);
+  }
+}
+
+// Hands each request its rows, and the answer where they were the last ones.
+void deliver(const Batch& batch, Computed computed) {
+  std::size_t row = 0;
+  for (const QueryPart& part : batch.parts) {
+    PendingQuery& query = *part.query;
+    bool is_last = false;
+    {
+      const std::lock_guard lock(query.mutex);
+      QueryAnswer& answer = query.answer;
+      if (computed.error) answer.error = computed.error;
+      if (!answer.error) keep_rows(part, row, computed);
+      answer.engine = batch.engine;
+      answer.waited =
+          std::max<std::chrono::nanoseconds>(answer.waited, computed.taken - query.arrival);
+      answer.encoding = std::max(answer.encoding, computed.encoding);
+      answer.searching = std::max(answer.searching, computed.searching);
+      is_last = --query.parts_left == 0;
+    }
+    row += part.count;
+    if (!is_last) continue;
+    const bool is_whole = query.answer.end == QueryEnd::kDone;
+    finish(query, query.answer.error ? QueryEnd::kFailed
+                  : is_whole         ? QueryEnd::kDone
+                                     : query.answer.end);
+  }
+}
+
+// A batch that fails is tried again part by part, so that only the one to blame fails.
+void answer(const Batch& batch) {
+  Computed computed = compute(batch);
+  if (!computed.error || batch.parts.size() == 1) return deliver(batch, std::move(computed));
+  for (const QueryPart& part : batch.parts) {
+    Batch alone{.engine = batch.engine, .parts = {part}, .expired = {}, .rows = part.count};
+    deliver(alone, compute(alone));
+  }
+}
+
+}  // namespace
+
+struct QueryBatcher::Impl {
+  Impl(const BatcherOptions& chosen, EngineSource engines)
+      : options(chosen), source(std::move(engines)) {}
+
+  // constant after construction
+  const BatcherOptions options;
+  const EngineSource source;
+  // guarded by mutex
+  mutable std::mutex mutex;
+  std::condition_variable_any changed;
+  QueryQueue queue;
+  bool stopping = false;
+  std::uint64_t batches = 0, texts = 0, refused = 0, expired = 0;
+  // a copy of the queue's size for those that only look
+  std::atomic<std::size_t> waiting = 0;
+  // last, so that they stop and join before anything they use is destroyed
+  std::vector<std::jthread> workers;
+
+  void work(const std::stop_token& stop);
+  Batch take(const std::stop_token& stop, std::size_t wanted);
+  bool takes_part(Batch& batch);
+};
+
+// Takes the part whose turn it is into the batch; false where it belongs into another one.
+bool QueryBatcher::Impl::takes_part(Batch& batch) {
+  const std::shared_ptr<PendingQuery> query = queue.front().query;
+  if (!query->engine && query->work.deadline < Clock::now()) {
+    queue.drop_front();
+    batch.expired.push_back(query);
+    return true;
+  }
+  const std::size_t bytes = bytes_of(queue.front());
+  const std::size_t rows = queue.front().count;
+  if (!batch.parts.empty() && (batch.rows + rows > static_cast<std::size_t>(options.batch) ||
+                               batch.bytes + bytes > static_cast<std::size_t>(options.batch_bytes)))
+    return false;
+  if (!batch.engine) batch.engine = query->engine ? query->engine : source();
+  if (query->engine && query->engine != batch.engine) return false;
+  query->engine = batch.engine;
+  batch.rows += rows;
+  batch.bytes += bytes;
+  batch.parts.push_back(queue.pop());
+  return true;
+}
+
+// The next batch; empty where a stop is asked for. `wanted` rows are worth a moment's wait.
+Batch QueryBatcher::Impl::take(const std::stop_token& stop, std::size_t wanted) {
+  Batch batch;
+  std::unique_lock lock(mutex);
+  if (!changed.wait(lock, stop, [&] { return !queue.empty(); })) return batch;
+  if (queue.rows() < wanted)
+    changed.wait_for(lock, stop, options.window, [&] { return queue.rows() >= wanted; });
+  while (!queue.empty() && takes_part(batch)) {
+  }
+  waiting = queue.rows();
+  if (!batch.parts.empty()) ++batches;
+  texts += batch.rows;
+  expired += batch.expired.size();
+  return batch;
+}
+
+void QueryBatcher::Impl::work(const std::stop_token& stop) {
+  if (options.thread_start) options.thread_start();
+  std::size_t former = 0;
+  while (!stop.stop_requested()) {
+    // A batch that found company tells of load: the next one may wait for as many.
+    Batch batch = take(stop, former > 1 ? former : 0);
+    for (const auto& query : batch.expired) finish(*query, QueryEnd::kExpired);
+    former = batch.rows;
+    if (!batch.parts.empty()) answer(batch);
+  }
+}
+
+QueryBatcher::QueryBatcher(const BatcherOptions& options, EngineSource source)
+    : impl_(std::make_unique<Impl>(options, std::move(source))) {
+  for (int i = 0; i < std::max(1, options.workers); ++i)
+    impl_->workers.emplace_back([this](const std::stop_token& stop) { impl_->work(stop); });
+}
+
+QueryBatcher::~QueryBatcher() { stop(); }
+
+Admission QueryBatcher::submit(QueryWork work, QueryCompletion done) {
+  const auto query = std::make_shared<PendingQuery>();
+  query->work = std::move(work);
+  query->done = std::move(done);
+  query->arrival = Clock::now();
+  const std::size_t rows = query->work.rows();
+  if (rows == 0) {
+    query->engine = impl_->source();
+    query->answer.engine = query->engine;
+    finish(*query, QueryEnd::kDone);
+    return Admission::kTaken;
+  }
+  std::vector<std::shared_ptr<PendingQuery>> crowded;
+  Admission admission = Admission::kTaken;
+  {
+    const std::lock_guard lock(impl_->mutex);
+    const auto room = static_cast<std::size_t>(impl_->options.queue);
+    // A request larger than the whole queue is taken while nothing waits.
+    while (!impl_->queue.empty() && impl_->queue.rows() + rows > room) {
+      auto other = impl_->queue.give_way(query->work.client, rows);
+      if (!other) break;
+      crowded.push_back(std::move(other));
+    }
+    if (impl_->stopping)
+      admission = Admission::kStopping;
+    else if (!impl_->queue.empty() && impl_->queue.rows() + rows > room)
+      admission = Admission::kFull;
+    else
+      impl_->queue.push(query, kPart);
+    impl_->refused += crowded.size() + (admission == Admission::kFull ? 1 : 0);
+    impl_->waiting = impl_->queue.rows();
+  }
+  if (admission == Admission::kTaken) impl_->changed.notify_one();
+  for (const auto& other : crowded) finish(*other, QueryEnd::kCrowded);
+  return admission;
+}
+
+bool QueryBatcher::is_full() const {
+  return impl_->waiting >= static_cast<std::size_t>(impl_->options.queue);
+}
+
+BatcherFigures QueryBatcher::figures() const {
+  const std::lock_guard lock(impl_->mutex);
+  return {.batches = impl_->batches,
+          .texts = impl_->texts,
+          .refused = impl_->refused,
+          .expired = impl_->expired,
+          .waiting = impl_->queue.rows()};
+}
+
+void QueryBatcher::stop() {
+  std::vector<std::shared_ptr<PendingQuery>> left;
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->stopping = true;
+    while (!impl_->queue.empty()) {
+      const QueryPart part = impl_->queue.pop();
+      // A request that was begun is ended by whoever takes its last part.
+      const std::lock_guard answer_lock(part.query->mutex);
+      if (--part.query->parts_left == 0) left.push_back(part.query);
+      part.query->answer.end = QueryEnd::kStopping;
+    }
+    impl_->waiting = 0;
+  }
+  for (auto& worker : impl_->workers) worker.request_stop();
+  for (const auto& query : left) finish(*query, QueryEnd::kStopping);
+  impl_->workers.clear();
+}
+
+}  // namespace dexter

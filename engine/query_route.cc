@@ -1,0 +1,174 @@
+// POST /v1/query: texts or vectors in, their labels out.
+#include <algorithm>
+#include <chrono>
+#include <limits>
+
+#include <spdlog/fmt/fmt.h>
+
+#include "encoders/encoder.h"
+#include "engine/api_call.h"
+#include "engine/json_fields.h"
+#include "engine/json_text.h"
+#include "engine/nearest_name.h"
+#include "storage/error.h"
+
+namespace dexter {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct LabelFields {
+  bool id = false, key = true, name = true, text = false, score = true;
+};
+
+// How an answer is written.
+struct QueryShape {
+  LabelFields fields;
+  float threshold = -std::numeric_limits<float>::infinity();
+  bool timing = false;
+};
+
+LabelFields label_fields_of(const std::vector<std::string>& names) {
+  LabelFields fields{.key = false, .name = false, .score = false};
+  const std::vector<std::string> known = {"id", "key", "name", "text", "score"};
+  bool* const targets[] = {&fields.id, &fields.key, &fields.name, &fields.text, &fields.score};
+  for (const std::string& name : names) {
+    const auto found = std::find(known.begin(), known.end(), name);
+    if (found == known.end())
+      throw Error(ErrorKind::kInvalidInput,
+                  fmt::format("reading the request: 'fields' names '{}', but a label has {}; the "
+                              "nearest is '{}'",
+                              name, fmt::join(known, ", "), nearest_name(name, known)));
+    *targets[found - known.begin()] = true;
+  }
+  return fields;
+}
+
+QueryShape shape_of(JsonFields& fields) {
+  QueryShape shape;
+  if (const auto names = fields.texts("fields", 8, 64)) shape.fields = label_fields_of(*names);
+  if (const auto threshold = fields.number("threshold"))
+    shape.threshold = static_cast<float>(*threshold);
+  shape.timing = fields.flag("timing");
+  return shape;
+}
+
+void read_queries(const ApiParts& parts, JsonFields& fields, QueryWork& work) {
+  const auto bytes = static_cast<std::size_t>(parts.options.text_bytes);
+  const auto most = static_cast<std::size_t>(parts.options.max_texts);
+  if (auto text = fields.text("text", bytes)) work.texts.push_back(std::move(*text));
+  if (auto texts = fields.texts("texts", most, bytes)) work.texts = std::move(*texts);
+  if (auto vectors = fields.vectors("vectors", most, parts.engine()->encoder().dim()))
+    work.vectors = std::move(*vectors);
+}
+
+void check_one_kind(const JsonFields& fields) {
+  const int given = fields.has("text") + fields.has("texts") + fields.has("vectors");
+  ensure(given == 1, ErrorKind::kInvalidInput,
+         fmt::format("reading the request: {} of 'text', 'texts' and 'vectors' are given, but "
+                     "exactly one is needed",
+                     given));
+}
+
+QueryWork work_of(const ApiCall& call, JsonFields& fields) {
+  const ServeOptions& options = call.parts.options;
+  QueryWork work;
+  work.client = call.request.peer;
+  read_queries(call.parts, fields, work);
+  work.k = static_cast<int>(fields.whole("k", 1, options.max_k).value_or(5));
+  work.search.probes = static_cast<int>(fields.whole("probes", 0, 1 << 30).value_or(0));
+  work.search.ef = static_cast<int>(fields.whole("ef", 0, 1 << 30).value_or(0));
+  const auto timeout = fields.whole("timeout_ms", 1, options.timeout_ms);
+  work.deadline = Clock::now() + std::chrono::milliseconds(timeout.value_or(options.timeout_ms));
+  return work;
+}
+
+void append_label(std::string& out, const Label& label, float score, const LabelFields& fields) {
+  std::string_view separator = "{";
+  const auto name = [&](std::string_view field) {
+    out.append(separator).append("\"").append(field).append("\":");
+    separator = ",";
+  };
+  if (fields.id) name("id"), out += fmt::format_int(value(label.id)).c_str();
+  if (fields.key) name("key"), append_json(out, label.key);
+  if (fields.name) name("name"), append_json(out, label.name);
+  if (fields.text) name("text"), append_json(out, label.text);
+  if (fields.score) name("score"), append_json(out, score);
+  out += separator == "{" ? "{}" : "}";
+}
+
+void append_result(std::string& out, const RetrievalEngine& engine, LabelRanking& ranking,
+                   const QueryShape& shape) {
+  std::erase_if(ranking, [&](const ScoredLabel& scored) { return scored.score < shape.threshold; });
+  const std::vector<Label> labels = engine.labels(ranking);
+  out += R"({"labels":[)";
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    if (i > 0) out += ',';
+    append_label(out, labels[i], ranking[i].score, shape.fields);
+  }
+  out += "]}";
+}
+
+double milliseconds_of(std::chrono::nanoseconds time) {
+  return static_cast<double>(time.count()) / 1e6;
+}
+
+HttpReply rendered(QueryAnswer& answer, const QueryShape& shape) {
+  HttpReply reply;
+  reply.body = fmt::format(R"({{"generation":{},"results":[)", answer.engine->generation());
+  for (std::size_t i = 0; i < answer.rankings.size(); ++i) {
+    if (i > 0) reply.body += ',';
+    append_result(reply.body, *answer.engine, answer.rankings[i], shape);
+  }
+  reply.body += ']';
+  if (shape.timing)
+    reply.body +=
+        fmt::format(R"(,"timing":{{"wait_ms":{:.3f},"encode_ms":{:.3f},"search_ms":{:.3f}}})",
+                    milliseconds_of(answer.waited), milliseconds_of(answer.encoding),
+                    milliseconds_of(answer.searching));
+  reply.body += '}';
+  return reply;
+}
+
+HttpReply try_again(int status, std::string_view detail) {
+  HttpReply reply = problem(status, detail);
+  reply.headers.emplace_back("Retry-After", "1");
+  return reply;
+}
+
+HttpReply full() { return try_again(429, "too many queries wait already; send it again later"); }
+HttpReply stopping() { return try_again(503, "the server is stopping; ask another one"); }
+
+HttpReply reply_of(QueryAnswer& answer, const QueryShape& shape) {
+  switch (answer.end) {
+    case QueryEnd::kDone:
+      return rendered(answer, shape);
+    case QueryEnd::kExpired:
+      return problem(504, "the query waited longer than its timeout_ms; it was not begun");
+    case QueryEnd::kCrowded:
+      return full();
+    case QueryEnd::kStopping:
+      return stopping();
+    case QueryEnd::kFailed:
+      break;
+  }
+  return problem_of(answer.error);
+}
+
+}  // namespace
+
+void answer_query(const std::shared_ptr<ApiCall>& call) {
+  QueryBatcher& batcher = call->parts.batcher;
+  JsonFields fields(call->request.body);
+  QueryWork work = work_of(*call, fields);
+  const QueryShape shape = shape_of(fields);
+  fields.end();
+  check_one_kind(fields);
+  const Admission admission = batcher.submit(std::move(work), [call, shape](QueryAnswer&& answer) {
+    guarded(call, [&] { call->reply(reply_of(answer, shape)); });
+  });
+  if (admission == Admission::kFull) call->reply(full());
+  if (admission == Admission::kStopping) call->reply(stopping());
+}
+
+}  // namespace dexter

@@ -1,0 +1,46 @@
+// The ranges of the server's options.
+#include "engine/serve_options.h"
+
+#include <string_view>
+
+#include <spdlog/fmt/fmt.h>
+
+#include "storage/error.h"
+
+namespace dexter {
+namespace {
+
+void check_range(std::string_view name, int found, int least, int most) {
+  if (found >= least && found <= most) return;
+  throw Error(ErrorKind::kInvalidInput,
+              fmt::format("checking options: serve.{} is {}, but {} to {} is possible", name, found,
+                          least, most));
+}
+
+}  // namespace
+
+void ServeOptions::validate() const {
+  constexpr int kDay = 24 * 3600 * 1000;
+  constexpr int kMany = 1 << 20;
+  check_range("port", port, 0, 65535);
+  check_range("io_threads", io_threads, 0, 1024);
+  check_range("workers", workers, 1, 1024);
+  check_range("connections", connections, 1, kMany);
+  check_range("header_bytes", header_bytes, 256, kMany);
+  check_range("body_bytes", body_bytes, 1024, 1 << 30);
+  check_range("header_ms", header_ms, 1, kDay);
+  check_range("body_ms", body_ms, 1, kDay);
+  check_range("write_ms", write_ms, 1, kDay);
+  check_range("idle_ms", idle_ms, 1, kDay);
+  check_range("drain_ms", drain_ms, 0, kDay);
+  check_range("max_k", max_k, 1, kMany);
+  check_range("max_texts", max_texts, 1, kMany);
+  check_range("text_bytes", text_bytes, 1, 1 << 30);
+  check_range("timeout_ms", timeout_ms, 1, kDay);
+  check_range("queue", queue, 1, kMany);
+  check_range("batch", batch, 1, 1 << 16);
+  check_range("batch_bytes", batch_bytes, 1, 1 << 30);
+  check_range("window_us", window_us, 0, 1000000);
+}
+
+}  // namespace dexter

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace dexter {
+
+// How `dexter serve` listens, what it takes at most, and how it batches. A request beyond a limit
+// is refused with an answer that names the limit. Times are milliseconds.
+struct ServeOptions {
+  std::string host = "127.0.0.1";
+  int port = 8080;     // 0: any free one
+  int io_threads = 0;  // sockets, parsing, answers from the cache; 0: one for two cores
+  int workers = 1;  // threads that encode and search, a batch each, with their share of the cores
+
+  int connections = 4096;
+  int header_bytes = 16384;
+  int body_bytes = 8 << 20;
+  int header_ms = 10000;  // from the first byte of a request to the end of its header
+  int body_ms = 30000;
+  int write_ms = 30000;
+  int idle_ms = 60000;  // between requests of a connection
+  int drain_ms = 30000;
+
+  int max_k = 1000;
+  int max_texts = 1024;
+  int text_bytes = 65536;
+  int timeout_ms = 10000;  // of a query that names none, and the most it may name
+
+  int queue = 2048;  // texts waiting; beyond it 429
+  int batch = 128;   // texts encoded and searched together, at most
+  int batch_bytes = 65536;
+  int window_us = 500;  // what a batch waits for more texts under load, at most
+
+  void validate() const;  // kInvalidInput naming the option, its value and its range
+};
+
+template <class Visitor>
+void visit(Visitor& v, ServeOptions& o) {
+  v("host", o.host, "address to listen on; 0.0.0.0 or :: for every interface");
+  v("port", o.port, "port to listen on; 0 takes a free one");
+  v("io_threads", o.io_threads, "threads for sockets and parsing; 0: one for two cores");
+  v("workers", o.workers,
+    "threads that encode and search a batch each, with their share of the cores");
+  v("connections", o.connections, "open connections; one more is answered 503");
+  v("header_bytes", o.header_bytes, "bytes of a request's header; more is answered 431");
+  v("body_bytes", o.body_bytes, "bytes of a request's body; more is answered 413");
+  v("header_ms", o.header_ms, "time for a header to arrive; later is answered 408");
+  v("body_ms", o.body_ms, "time for a body to arrive; later is answered 408");
+  v("write_ms", o.write_ms, "time for a client to take its answer");
+  v("idle_ms", o.idle_ms, "time a connection may stay open without a request");
+  v("drain_ms", o.drain_ms, "time for requests in flight to end when the server stops");
+  v("max_k", o.max_k, "labels that a query may ask for");
+  v("max_texts", o.max_texts, "texts of one request");
+  v("text_bytes", o.text_bytes, "bytes of one text");
+  v("timeout_ms", o.timeout_ms, "time for a query to be answered; later is answered 504");
+  v("queue", o.queue, "texts that may wait; more are answered 429");
+  v("batch", o.batch, "texts encoded and searched together");
+  v("batch_bytes", o.batch_bytes, "bytes of the texts encoded together");
+  v("window_us", o.window_us, "microseconds that a batch waits for more texts under load");
+}
+
+}  // namespace dexter

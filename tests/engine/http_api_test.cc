@@ -1,0 +1,177 @@
+#include "engine/http_api.h"
+
+#include <future>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <boost/json.hpp>
+
+#include "tests/engine/served_store.h"
+
+namespace dexter {
+namespace {
+
+namespace json = boost::json;
+using ::testing::HasSubstr;
+
+class TinyApi : public ::testing::Test {
+ protected:
+  HttpReply ask(const std::string& method, const std::string& target,
+                const std::string& body = {}) {
+    std::promise<HttpReply> promise;
+    std::future<HttpReply> reply = promise.get_future();
+    HttpRequest request{
+        .method = method, .target = target, .headers = {}, .body = body, .peer = "test"};
+    api_.handle(std::move(request), [&](HttpReply&& made) { promise.set_value(std::move(made)); });
+    return reply.get();
+  }
+  HttpReply query(const std::string& body) { return ask("POST", "/v1/query", body); }
+
+  std::vector<std::string> keys(const json::value& result) {
+    std::vector<std::string> found;
+    for (const json::value& label : result.at("labels").as_array())
+      found.emplace_back(label.at("key").as_string());
+    return found;
+  }
+
+  static ServeOptions options() {
+    ServeOptions options;
+    options.max_k = 50;
+    options.max_texts = 3;
+    options.text_bytes = 100;
+    return options;
+  }
+
+  bool stopping_ = false;
+  QueryBatcher batcher_{{.workers = 1}, [] { return tiny::shared_engine(); }};
+  HttpApi api_{{.options = options(),
+                .version = "1.2.3",
+                .batcher = batcher_,
+                .engine = [] { return tiny::shared_engine(); },
+                .stopping = [this] { return stopping_; }}};
+};
+
+TEST_F(TinyApi, AnswersATextWithItsLabelsBestFirst) {
+  const HttpReply reply = query(R"({"text": "rain and wind delayed every train", "k": 2})");
+  EXPECT_EQ(reply.status, 200);
+  EXPECT_EQ(reply.content_type, "application/json");
+  const json::value body = json::parse(reply.body);
+  EXPECT_EQ(body.at("generation").to_number<std::uint64_t>(), tiny::shared_engine()->generation());
+  const json::array& results = body.at("results").as_array();
+  ASSERT_EQ(results.size(), 1u);
+  EXPECT_THAT(keys(results[0]), ::testing::UnorderedElementsAre("weather", "railways"));
+  const json::array& labels = results[0].at("labels").as_array();
+  EXPECT_GE(labels[0].at("score").to_number<double>(), labels[1].at("score").to_number<double>());
+  EXPECT_EQ(labels[0].as_object().size(), 3u);
+}
+
+TEST_F(TinyApi, AnswersTextsAndTheirVectorsAlike) {
+  const std::vector<std::string> texts = {"a cat", "a piano concert with songs"};
+  const HttpReply by_text = query(R"({"texts": ["a cat", "a piano concert with songs"]})");
+  const EmbeddingMatrix vectors = tiny::shared_engine()->encode(texts);
+  json::array rows;
+  for (std::size_t i = 0; i < 2; ++i) {
+    const auto row = std::as_const(vectors).row(i);
+    rows.push_back(json::array(row.begin(), row.end()));
+  }
+  const HttpReply by_vector = query(json::serialize(json::object{{"vectors", rows}}));
+  EXPECT_EQ(by_vector.body, by_text.body);
+  const json::value body = json::parse(by_text.body);
+  EXPECT_EQ(keys(body.at("results").at(0)).at(0), "animals");
+  EXPECT_EQ(keys(body.at("results").at(1)).at(0), "music");
+  EXPECT_EQ(keys(body.at("results").at(1)).size(), 5u);
+}
+
+TEST_F(TinyApi, WritesTheFieldsThatAreAskedFor) {
+  const json::value body = json::parse(
+      query(R"({"text": "a cat", "k": 1, "fields": ["id", "text"], "timing": true})").body);
+  EXPECT_EQ(json::serialize(body.at("results").at(0).at("labels")),
+            R"([{"id":0,"text":"animals such as cats, dogs, horses and birds"}])");
+  for (const char* stage : {"wait_ms", "encode_ms", "search_ms"})
+    EXPECT_GE(body.at("timing").at(stage).to_number<double>(), 0);
+}
+
+TEST_F(TinyApi, LeavesOutLabelsBelowTheThreshold) {
+  const json::value all = json::parse(query(R"({"text": "rain and wind", "k": 12})").body);
+  const json::array& labels = all.at("results").at(0).at("labels").as_array();
+  ASSERT_EQ(labels.size(), 12u);
+  const json::value cut = json::parse(query(R"({"text": "rain and wind", "k": 12, "threshold": )" +
+                                            json::serialize(labels[3].at("score")) + "}")
+                                          .body);
+  EXPECT_EQ(cut.at("results").at(0).at("labels").as_array().size(), 4u);
+}
+
+TEST_F(TinyApi, AnswersATextOfUnknownWordsWithNoLabel) {
+  const HttpReply reply = query(R"({"text": ""})");
+  EXPECT_THAT(reply.body, HasSubstr(R"("results":[{"labels":[]}])"));
+}
+
+TEST_F(TinyApi, TellsWhatIsWrongWithAQuery) {
+  const std::vector<std::pair<std::string, std::string>> all = {
+      {"", "not JSON"},
+      {"[]", "no object"},
+      {"{\"text\":", "not JSON"},
+      {"{\"text\":\"\xff\"}", "not JSON"},
+      {"{}", "exactly one"},
+      {R"({"text": null})", "exactly one"},
+      {R"({"text": "a", "texts": ["a"]})", "exactly one"},
+      {R"({"txt": "a"})", "nearest is 'text'"},
+      {R"({"text": 1})", "'text' is 1, but a string"},
+      {R"({"text": ")" + std::string(101, 'a') + "\"}", "at most 100 bytes"},
+      {R"({"texts": []})", "1 to 3"},
+      {R"({"texts": ["a", "b", "c", "d"]})", "a list of 4"},
+      {R"({"texts": "a"})", "a list is expected"},
+      {R"({"texts": ["a", 2]})", "a string is expected"},
+      {R"({"text": "a", "k": 0})", "1 to 50"},
+      {R"({"text": "a", "k": 51})", "1 to 50"},
+      {R"({"text": "a", "k": 2.5})", "1 to 50"},
+      {R"({"text": "a", "k": "2"})", "1 to 50"},
+      {R"({"text": "a", "k": 99999999999999999999})", "1 to 50"},
+      {R"({"text": "a", "timeout_ms": 0})", "1 to 10000"},
+      {R"({"text": "a", "threshold": "x"})", "a number"},
+      {R"({"text": "a", "timing": 1})", "true or false"},
+      {R"({"text": "a", "fields": ["nam"]})", "nearest is 'name'"},
+      {R"({"vectors": [[1, 2]]})", "32 numbers"},
+      {R"({"vectors": [1]})", "32 numbers"},
+      {R"({"vectors": [])" + std::string(1, '}'), "1 to 3"},
+  };
+  for (const auto& [body, detail] : all) {
+    const HttpReply reply = query(body);
+    EXPECT_EQ(reply.status, 400) << body;
+    EXPECT_EQ(reply.content_type, "application/problem+json");
+    EXPECT_THAT(std::string(json::parse(reply.body).at("detail").as_string()), HasSubstr(detail));
+  }
+}
+
+TEST_F(TinyApi, PointsTheWayWhereThereIsNoRoute) {
+  const HttpReply absent = ask("GET", "/v1/qery");
+  EXPECT_EQ(absent.status, 404);
+  EXPECT_THAT(absent.body, HasSubstr("/openapi.json"));
+  const HttpReply wrong = ask("GET", "/v1/query");
+  EXPECT_EQ(wrong.status, 405);
+  ASSERT_EQ(wrong.headers.size(), 1u);
+  EXPECT_EQ(wrong.headers[0], (std::pair<std::string, std::string>{"Allow", "POST"}));
+}
+
+TEST_F(TinyApi, TellsWhatItServes) {
+  const json::value info = json::parse(ask("GET", "/v1/info").body);
+  EXPECT_EQ(info.at("version").as_string(), "1.2.3");
+  EXPECT_EQ(info.at("labels").to_number<int>(), 12);
+  EXPECT_EQ(info.at("encoder").at("dim").to_number<int>(), 32);
+  EXPECT_EQ(info.at("index").at("kind").as_string(), "flat");
+}
+
+TEST_F(TinyApi, IsReadyUntilItStops) {
+  EXPECT_EQ(ask("GET", "/livez").status, 200);
+  EXPECT_EQ(ask("GET", "/readyz").status, 200);
+  stopping_ = true;
+  EXPECT_EQ(ask("GET", "/livez").status, 200);
+  EXPECT_EQ(ask("GET", "/readyz").status, 503);
+  batcher_.stop();
+  EXPECT_EQ(query(R"({"text": "a cat"})").status, 503);
+}
+
+}  // namespace
+}  // namespace dexter

@@ -1,0 +1,97 @@
+#include <gmock/gmock.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/support/raw_http.h"
+#include "tests/tools/run_dexter.h"
+#include "tests/tools/tiny_run.h"
+
+namespace dexter::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+// A running `dexter serve` on a free port.
+class Served {
+ public:
+  explicit Served(const std::string& store, const std::vector<std::string>& more = {})
+      : process_(arguments(store, more)) {
+    if (!process_.wait_for_error("ready on http://127.0.0.1:"))
+      throw std::runtime_error("the server did not start: " + process_.finish().err);
+    process_.wait_for_error(" labels");
+    const std::string text = process_.error_so_far();
+    port_ = static_cast<std::uint16_t>(std::stoi(text.substr(text.find("127.0.0.1:") + 10)));
+  }
+  std::uint16_t port() const { return port_; }
+  Process& process() { return process_; }
+
+ private:
+  static std::vector<std::string> arguments(const std::string& store,
+                                            const std::vector<std::string>& more) {
+    std::vector<std::string> all = {"serve", "--store", store, "--port", "0", "--threads", "1"};
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+
+  Process process_;
+  std::uint16_t port_ = 0;
+};
+
+class Serve : public ::testing::Test {
+ protected:
+  Serve() { tiny.make_all(); }
+  const TinyRun tiny;
+};
+
+TEST_F(Serve, SaysThatItIsReadyAnswersAndEndsOnSigterm) {
+  Served served(tiny.store);
+  RawConnection connection(served.port());
+  const RawReply reply =
+      connection.ask(request_text("POST", "/v1/query", R"({"text": "rain and wind", "k": 1})"));
+  EXPECT_EQ(reply.status, 200);
+  EXPECT_THAT(reply.body, HasSubstr(R"("key":"weather","name":"Weather","score":)"));
+  served.process().send(SIGTERM);
+  const Outcome outcome = served.process().finish();
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_THAT(outcome.err, HasSubstr("stopped after 1 requests"));
+}
+
+TEST_F(Serve, EndsAtOnceOnASecondSignal) {
+  Served served(tiny.store);
+  RawConnection half(served.port());
+  half.send("POST /v1/query HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n");
+  RawConnection whole(served.port());
+  EXPECT_EQ(whole.ask(request_text("GET", "/readyz")).status, 200);
+  served.process().send(SIGTERM);
+  served.process().wait_for_error("stopping: ");
+  EXPECT_FALSE(served.process().ends_within(std::chrono::milliseconds(50)));
+  served.process().send(SIGTERM);
+  EXPECT_EQ(served.process().finish().code, 130);
+}
+
+TEST_F(Serve, RefusesAPortThatIsTaken) {
+  Served served(tiny.store);
+  const Outcome outcome =
+      run({"serve", "--store", tiny.store, "--port", std::to_string(served.port())});
+  EXPECT_EQ(outcome.code, 6);
+  EXPECT_THAT(outcome.err, HasSubstr("--port"));
+}
+
+TEST_F(Serve, KeepsTheLimitsItIsGiven) {
+  Served served(tiny.store, {"--set", "serve.max_k=3", "--set", "serve.body_bytes=1024"});
+  RawConnection connection(served.port());
+  const RawReply reply =
+      connection.ask(request_text("POST", "/v1/query", R"({"text": "rain", "k": 4})"));
+  EXPECT_EQ(reply.status, 400);
+  EXPECT_THAT(reply.body, HasSubstr("1 to 3"));
+  EXPECT_EQ(connection.ask(request_text("POST", "/v1/query", std::string(2000, ' '))).status, 413);
+}
+
+}  // namespace
+}  // namespace dexter::testing
