@@ -36,7 +36,7 @@ LIBRARIES = {
     "Google Benchmark": (r"benchmark/", r"bench/.*"),
 }
 # The standard library and the operating system.
-SYSTEM = re.compile(r"[a-z_0-9]+|c?[a-z]+\.h|(sys|linux|arpa)/\w+\.h|immintrin\.h|cxxabi\.h")
+SYSTEM = re.compile(r"[a-z_0-9]+|c?[a-z]+\.h|(sys|linux|arpa|netinet)/\w+\.h|immintrin\.h|cxxabi\.h")
 INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]')
 CMAKE_GLOB = re.compile(r"\bfile\s*\(\s*GLOB", re.IGNORECASE)
 
