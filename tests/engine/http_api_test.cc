@@ -20,11 +20,13 @@ class TinyApi : public ::testing::Test {
  protected:
   HttpReply ask(const std::string& method, const std::string& target,
                 const std::string& body = {}) {
-    std::promise<HttpReply> promise;
-    std::future<HttpReply> reply = promise.get_future();
+    // Owned by the reply's thread too, which may still be in set_value when the future is ready.
+    const auto promise = std::make_shared<std::promise<HttpReply>>();
+    std::future<HttpReply> reply = promise->get_future();
     HttpRequest request{
         .method = method, .target = target, .headers = {}, .body = body, .peer = "test"};
-    api_.handle(std::move(request), [&](HttpReply&& made) { promise.set_value(std::move(made)); });
+    api_.handle(std::move(request),
+                [promise](HttpReply&& made) { promise->set_value(std::move(made)); });
     return reply.get();
   }
   HttpReply query(const std::string& body) { return ask("POST", "/v1/query", body); }

@@ -218,8 +218,9 @@ TEST(QueryBatcher, AnswersEveryQueryOfThreadsThroughAStop) {
     std::vector<std::jthread> clients;
     for (int i = 0; i < 4; ++i)
       clients.emplace_back([&, name = std::to_string(i)] {
-        for (int n = 0; n < 200; ++n) {
-          const Admission admission =
+        Admission admission = Admission::kTaken;
+        for (int n = 0; admission != Admission::kStopping; ++n) {
+          admission =
               batcher.submit(work(std::vector<std::string>(1 + n % 3, "rain and wind"), 3, name),
                              [&](QueryAnswer&& answer) {
                                ++answered;
