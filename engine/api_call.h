@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,7 +29,26 @@ using Route = void (*)(const std::shared_ptr<ApiCall>& call);
 // Runs `action`; an exception of it becomes the call's reply.
 void guarded(const std::shared_ptr<ApiCall>& call, const std::function<void()>& action);
 HttpReply problem_of(const std::exception_ptr& error);
+// A problem with a Retry-After of a second.
+HttpReply try_again(int status, std::string_view detail);
 
+// api_access.cc
+// What a route asks of a key.
+enum class Access { kOpen, kRead, kChange };
+// The refusal of a request whose key does not allow it; nullopt where it may go on.
+std::optional<HttpReply> refusal_of(const ApiKeys& keys, const HttpRequest& request, Access access);
+
+// change_routes.cc
+// Runs `change` on a writer's thread; what it returns or throws is the reply.
+void change_store(const std::shared_ptr<ApiCall>& call,
+                  std::function<HttpReply(LiveStore& store)> change);
+void answer_compact(const std::shared_ptr<ApiCall>& call);
+
+// label_routes.cc
+void answer_label(const std::shared_ptr<ApiCall>& call);
+void put_label(const std::shared_ptr<ApiCall>& call);
+void put_labels(const std::shared_ptr<ApiCall>& call);
+void remove_label(const std::shared_ptr<ApiCall>& call);
 // query_route.cc
 void answer_query(const std::shared_ptr<ApiCall>& call);
 // state_routes.cc

@@ -19,14 +19,20 @@ struct RouteRow {
   std::string_view method;
   std::string_view path;  // "{key}" at its end takes the rest
   Route route;
+  Access access = Access::kRead;
 };
 
-constexpr std::array<RouteRow, 4> kRoutes = {{
+constexpr auto kRoutes = std::to_array<RouteRow>({
     {"POST", "/v1/query", &answer_query},
+    {"PUT", "/v1/labels/{key}", &put_label, Access::kChange},
+    {"GET", "/v1/labels/{key}", &answer_label},
+    {"DELETE", "/v1/labels/{key}", &remove_label, Access::kChange},
+    {"POST", "/v1/labels", &put_labels, Access::kChange},
+    {"POST", "/v1/admin/compact", &answer_compact, Access::kChange},
     {"GET", "/v1/info", &answer_info},
-    {"GET", "/livez", &answer_live},
-    {"GET", "/readyz", &answer_ready},
-}};
+    {"GET", "/livez", &answer_live, Access::kOpen},
+    {"GET", "/readyz", &answer_ready, Access::kOpen},
+});
 
 // What stands for {key}, "" where the pattern has none; nullopt where the path does not fit.
 std::optional<std::string_view> match(std::string_view pattern, std::string_view path) {
@@ -56,6 +62,7 @@ int status_of(ErrorKind kind) {
     case ErrorKind::kNotFound:
       return 404;
     case ErrorKind::kUnavailable:
+    case ErrorKind::kInterrupted:
       return 503;
     default:
       return 500;
@@ -86,6 +93,12 @@ HttpReply problem_of(const std::exception_ptr& error) {
   return problem(500, "the server failed; its log says why");
 }
 
+HttpReply try_again(int status, std::string_view detail) {
+  HttpReply reply = problem(status, detail);
+  reply.headers.emplace_back("Retry-After", "1");
+  return reply;
+}
+
 void guarded(const std::shared_ptr<ApiCall>& call, const std::function<void()>& action) {
   try {
     action();
@@ -109,6 +122,8 @@ void HttpApi::handle(HttpRequest&& request, ReplyFunction reply) const {
         allowed += (allowed.empty() ? "" : ", ") + std::string(row.method);
         continue;
       }
+      if (auto refusal = refusal_of(parts_.keys, call->request, row.access))
+        return call->reply(std::move(*refusal));
       call->argument = decode_percent(*argument);
       call->parameters = parse_parameters(target.parameters);
       return row.route(call);

@@ -4,12 +4,24 @@
 #include <memory>
 #include <string>
 
+#include "engine/api_keys.h"
 #include "engine/http_message.h"
+#include "engine/live_store.h"
 #include "engine/query_batcher.h"
 #include "engine/retrieval_engine.h"
 #include "engine/serve_options.h"
+#include "engine/task_pool.h"
+#include "storage/progress.h"
 
 namespace dexter {
+
+// How a served store is changed; none of it happens on a thread that calls the HttpApi.
+struct StoreChanges {
+  LiveStore& store;
+  TaskPool& writers;  // short changes; as many as share a synchronous write
+  TaskPool& upkeep;   // compactions, one at a time
+  Progress progress;  // of upkeep; stops it
+};
 
 // What the routes work with; must outlive every reply.
 struct ApiParts {
@@ -18,15 +30,19 @@ struct ApiParts {
   QueryBatcher& batcher;
   std::function<std::shared_ptr<const RetrievalEngine>()> engine;
   std::function<bool()> stopping;  // the server drains
+  const ApiKeys& keys;
+  const StoreChanges* changes = nullptr;  // null: the store is only read
 };
 
 // The HTTP interface without sockets: a table of routes (http_api.cc), each from a request to a
-// reply. An Error becomes a problem: kInvalidInput 400, kNotFound 404, kUnavailable 503, others 500
-// whose text is in the log alone. Safe from many threads.
+// reply. Where keys are wanted, a request without a known one is answered 401, and one whose key
+// may not do it 403. An Error becomes a problem: kInvalidInput 400, kNotFound 404, kUnavailable and
+// kInterrupted 503, a disk that takes no change 507, others 500 whose text is in the log alone.
+// Safe from many threads.
 class HttpApi {
  public:
   explicit HttpApi(ApiParts parts);
-  // Calls `reply` once, now or from a worker of the batcher.
+  // Calls `reply` once, now or from a thread of the batcher or the pools.
   void handle(HttpRequest&& request, ReplyFunction reply) const;
 
  private:

@@ -6,13 +6,27 @@
 #include <unordered_set>
 #include <utility>
 
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
+
 #include "encoders/encoder.h"
 #include "engine/compaction.h"
 #include "engine/offline.h"
 #include "storage/crash_point.h"
 #include "storage/error.h"
+#include "storage/file_io.h"
 
 namespace dexter {
+namespace {
+
+// What a change leaves free at least: room for the log and for tables that are written meanwhile.
+constexpr std::uint64_t kSpareBytes = 8u << 20;
+
+std::uint64_t bytes_of(const Label& label) {
+  return label.key.size() + label.name.size() + label.text.size();
+}
+
+}  // namespace
 
 // One call of put_labels on its way to disk.
 struct LiveStore::Put {
@@ -28,24 +42,35 @@ class LiveStore::Recording {
  public:
   explicit Recording(LiveStore& store) : store_(store) {
     const std::lock_guard lock(store_.writing_);
+    store_.require_open();
     base_ = store_.engine();
+    opening_ = store_.openings_;
     store_.meanwhile_.emplace();
   }
   ~Recording() {
     const std::lock_guard lock(store_.writing_);
     store_.meanwhile_.reset();
+    store_.changed_meanwhile_.clear();
   }
   Recording(const Recording&) = delete;
   Recording& operator=(const Recording&) = delete;
   const RetrievalEngine& base() const { return *base_; }
+  std::uint64_t opening() const { return opening_; }
+  // Needs `writing_`. What was written of a generation went with the catalog it was written to.
+  void require_same_opening() const {
+    ensure(opening_ == store_.openings_ && !store_.failed_, ErrorKind::kUnavailable,
+           "compacting: a write failed meanwhile; compact again");
+  }
 
  private:
   LiveStore& store_;
   std::shared_ptr<const RetrievalEngine> base_;
+  std::uint64_t opening_ = 0;
 };
 
 LiveStore::LiveStore(Catalog catalog, RetrievalEngine engine)
-    : catalog_(std::move(catalog)),
+    : path_(catalog.path()),
+      catalog_(std::move(catalog)),
       engine_(std::make_shared<const RetrievalEngine>(std::move(engine))) {}
 
 std::unique_ptr<LiveStore> LiveStore::open(const std::filesystem::path& store) {
@@ -57,6 +82,36 @@ std::unique_ptr<LiveStore> LiveStore::open(const std::filesystem::path& store) {
 std::shared_ptr<const RetrievalEngine> LiveStore::engine() const {
   const std::lock_guard lock(showing_);
   return engine_;
+}
+
+void LiveStore::require_room(std::uint64_t bytes) const {
+  const std::uint64_t wanted = kSpareBytes + 4 * bytes, free = free_bytes(path_);
+  if (free < wanted)
+    throw Error(ErrorKind::kIo, fmt::format("changing {}: the disk has {} KiB left, {} KiB are "
+                                            "needed; free some space and try again",
+                                            path_.string(), free >> 10, wanted >> 10));
+}
+
+// Needs `writing_`. After a failed write only what a new opening reads is known to be on disk.
+void LiveStore::require_open() {
+  if (!failed_) return;
+  catalog_.reset();
+  catalog_.emplace(Catalog::open(path_, OpenMode::kWrite));
+  replace(std::make_shared<const RetrievalEngine>(RetrievalEngine::open(path_)), {});
+  ++openings_;
+  failed_ = false;
+  spdlog::info("opened {} again after a failed write; it takes changes", path_.string());
+}
+
+// Needs `writing_`.
+template <class Change>
+auto LiveStore::change(Change made) {
+  try {
+    return made(*catalog_);
+  } catch (const Error& error) {
+    failed_ = error.kind() != ErrorKind::kInvalidInput && error.kind() != ErrorKind::kIncompatible;
+    throw;
+  }
 }
 
 LiveStore::Written LiveStore::put_labels(std::span<const Label> labels) {
@@ -95,19 +150,24 @@ std::vector<LiveStore::Put*> LiveStore::next_puts() {
   return puts;
 }
 
-// Where they fail together, each fails or succeeds alone.
+// Where they fail together for what they hold, each fails or succeeds alone.
 void LiveStore::write(std::span<Put* const> puts) {
   const std::lock_guard lock(writing_);
+  bool apart = false;
   try {
     write_together(puts);
+  } catch (const Error& error) {
+    apart = puts.size() > 1 && error.kind() == ErrorKind::kInvalidInput;
+    for (Put* put : puts) put->error = std::current_exception();
   } catch (...) {
-    if (puts.size() == 1) puts[0]->error = std::current_exception();
-    for (std::size_t i = 0; i < puts.size() && puts.size() > 1; ++i) {
-      try {
-        write_together(puts.subspan(i, 1));
-      } catch (...) {
-        puts[i]->error = std::current_exception();
-      }
+    for (Put* put : puts) put->error = std::current_exception();
+  }
+  for (std::size_t i = 0; i < puts.size() && apart; ++i) {
+    puts[i]->error = nullptr;
+    try {
+      write_together(puts.subspan(i, 1));
+    } catch (...) {
+      puts[i]->error = std::current_exception();
     }
   }
 }
@@ -121,13 +181,19 @@ void LiveStore::write_together(std::span<Put* const> puts) {
     for (std::size_t i = 0; i < view.rows(); ++i)
       values.insert(values.end(), view.row(i).begin(), view.row(i).end());
   }
+  std::uint64_t bytes = values.size() * sizeof(float);
+  for (const Label& label : labels) bytes += bytes_of(label);
+  require_room(bytes);
+  require_open();
   const EmbeddingView vectors(values.data(), labels.size(), puts[0]->vectors.dim());
-  const std::uint32_t first_new = catalog_.manifest().next_label;
-  const std::vector<LabelId> ids = catalog_.put_labels(labels, vectors);
+  const std::uint32_t first_new = catalog_->manifest().next_label;
+  const std::vector<LabelId> ids =
+      change([&](Catalog& catalog) { return catalog.put_labels(labels, vectors); });
   std::vector<ChangedLabel> changes(labels.size());
   for (std::size_t i = 0; i < labels.size(); ++i) {
     labels[i].id = ids[i];
     changes[i].change = {ids[i], false, {vectors.row(i).begin(), vectors.row(i).end()}};
+    note(labels[i].key, labels[i]);
     changes[i].label = std::move(labels[i]);
   }
   show(std::move(changes));
@@ -143,34 +209,64 @@ void LiveStore::write_together(std::span<Put* const> puts) {
 
 std::uint64_t LiveStore::remove_labels(std::span<const std::string> keys) {
   const std::lock_guard lock(writing_);
+  require_room(0);
+  require_open();
   std::vector<ChangedLabel> changes;
-  for (const LabelId id : catalog_.remove_labels(keys)) changes.push_back({{id, true, {}}, {}});
+  for (const LabelId id : change([&](Catalog& catalog) { return catalog.remove_labels(keys); }))
+    changes.push_back({{id, true, {}}, {}});
   const std::uint64_t removed = changes.size();
-  if (removed > 0) show(std::move(changes));
+  if (removed == 0) return 0;
+  for (const std::string& key : keys) note(key, std::nullopt);
+  show(std::move(changes));
   return removed;
 }
 
 std::optional<Label> LiveStore::find_label(std::string_view key) const {
-  const std::lock_guard lock(writing_);
-  return catalog_.find_label(key);
+  std::shared_ptr<const RetrievalEngine> opened;
+  {
+    const std::shared_lock lock(finding_);
+    const auto changed = changed_.find(std::string(key));
+    if (changed != changed_.end()) return changed->second;
+    opened = engine();
+  }
+  return opened->catalog().find_label(key);
+}
+
+// Needs `writing_`.
+void LiveStore::note(const std::string& key, const std::optional<Label>& label) {
+  if (meanwhile_) changed_meanwhile_[key] = label;
+  const std::lock_guard lock(finding_);
+  changed_[key] = label;
+}
+
+// Needs `writing_`.
+void LiveStore::replace(std::shared_ptr<const RetrievalEngine> next, LabelsByKey changed) {
+  const std::lock_guard finding(finding_);
+  changed_.swap(changed);
+  const std::lock_guard lock(showing_);
+  engine_.swap(next);
 }
 
 // Needs `writing_`.
 void LiveStore::show(std::vector<ChangedLabel> changes) {
   if (meanwhile_) meanwhile_->insert(meanwhile_->end(), changes.begin(), changes.end());
   auto next = std::make_shared<const RetrievalEngine>(
-      engine()->with(std::move(changes), catalog_.label_count()));
+      engine()->with(std::move(changes), catalog_->label_count()));
   const std::lock_guard lock(showing_);
   engine_.swap(next);
 }
 
-GenerationInfo LiveStore::write_generation(const RetrievalEngine& base, const Progress& progress) {
+GenerationInfo LiveStore::write_generation(const Recording& recording, const Progress& progress) {
   bool first = true;
   return compacted_generation(
-      base,
+      recording.base(),
       [&](std::span<const std::int64_t> ids, EmbeddingView vectors) {
         const std::lock_guard lock(writing_);
-        catalog_.put_vectors(Space::kLabels, ids, vectors, std::exchange(first, false));
+        recording.require_same_opening();
+        require_room(ids.size() * static_cast<std::uint64_t>(vectors.dim()) * sizeof(float));
+        change([&](Catalog& catalog) {
+          catalog.put_vectors(Space::kLabels, ids, vectors, std::exchange(first, false));
+        });
       },
       progress);
 }
@@ -179,24 +275,26 @@ void LiveStore::compact(const Progress& progress) {
   const std::lock_guard one(compacting_);
   const Recording recording(*this);
   if (recording.base().last_changes().empty()) return;
-  const GenerationInfo generation = write_generation(recording.base(), progress);
+  const GenerationInfo generation = write_generation(recording, progress);
   progress.check("compacting");
   crash_point("compact.before_commit");
   {
     const std::lock_guard lock(writing_);
-    Manifest manifest = catalog_.manifest();
+    recording.require_same_opening();
+    Manifest manifest = catalog_->manifest();
     manifest.generation = generation;
     std::vector<LabelChange> kept;
     for (const ChangedLabel& changed : *meanwhile_) kept.push_back(changed.change);
-    catalog_.commit(manifest, /*clear_changes=*/true, kept);
+    change([&](Catalog& catalog) { catalog.commit(manifest, /*clear_changes=*/true, kept); });
   }
   crash_point("compact.committed");
-  const RetrievalEngine opened = RetrievalEngine::open(catalog_.path());
+  const RetrievalEngine opened = RetrievalEngine::open(path_);
   const std::lock_guard lock(writing_);
-  auto next =
-      std::make_shared<const RetrievalEngine>(opened.with(*meanwhile_, catalog_.label_count()));
-  const std::lock_guard showing(showing_);
-  engine_.swap(next);
+  // A store that was opened again since then answers from the new generation already.
+  if (failed_ || recording.opening() != openings_) return;
+  replace(
+      std::make_shared<const RetrievalEngine>(opened.with(*meanwhile_, catalog_->label_count())),
+      std::move(changed_meanwhile_));
 }
 
 }  // namespace dexter

@@ -7,9 +7,11 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <shared_mutex>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/retrieval_engine.h"
@@ -19,8 +21,10 @@
 namespace dexter {
 
 // A store that answers and changes at the same time, in one process. It holds the store's writer
-// lock while it lives. All methods are safe from many threads, also together; answers are never
-// delayed by writes or by a compaction.
+// lock while it lives. All methods are safe from many threads, also together; answers and
+// `find_label` are never delayed by writes or by a compaction. A change is refused with kIo before
+// the disk is full; where one fails all the same, the next one opens the store again first, so that
+// changes go on as soon as the disk takes them.
 class LiveStore {
  public:
   struct Written {
@@ -39,6 +43,7 @@ class LiveStore {
   Written put_labels(std::span<const Label> labels);
   // In one write, on disk and out of the next `engine()` when it returns; the number removed.
   std::uint64_t remove_labels(std::span<const std::string> keys);
+  // Of the present state.
   std::optional<Label> find_label(std::string_view key) const;
 
   // Writes the next generation, which holds all that changed so far, from the vectors at hand, and
@@ -50,16 +55,32 @@ class LiveStore {
   struct Put;
   class Recording;
 
+  using LabelsByKey = std::unordered_map<std::string, std::optional<Label>>;
+
   LiveStore(Catalog catalog, RetrievalEngine engine);
+  void require_room(std::uint64_t bytes) const;
+  void require_open();
+  template <class Change>
+  auto change(Change made);
   void write(std::span<Put* const> puts);
   void write_together(std::span<Put* const> puts);
   std::vector<Put*> next_puts();
   void show(std::vector<ChangedLabel> changes);
-  GenerationInfo write_generation(const RetrievalEngine& base, const Progress& progress);
+  void note(const std::string& key, const std::optional<Label>& label);
+  void replace(std::shared_ptr<const RetrievalEngine> next, LabelsByKey changed);
+  GenerationInfo write_generation(const Recording& recording, const Progress& progress);
 
-  mutable std::mutex writing_;  // guards the two below; never held while encoding or indexing
-  Catalog catalog_;
+  const std::filesystem::path path_;
+
+  mutable std::mutex writing_;      // guards those below; never held while encoding or indexing
+  std::optional<Catalog> catalog_;  // none where it could not be opened again
+  bool failed_ = false;             // a write did: the catalog takes no other one
+  std::uint64_t openings_ = 0;
   std::optional<std::vector<ChangedLabel>> meanwhile_;  // changes since a compaction began
+  LabelsByKey changed_meanwhile_;                       // the same by key
+
+  mutable std::shared_mutex finding_;  // set under `writing_`
+  LabelsByKey changed_;                // since the engine's generation was opened; none: removed
 
   mutable std::mutex showing_;  // held to copy or set the pointer only; set under `writing_`
   std::shared_ptr<const RetrievalEngine> engine_;

@@ -130,12 +130,6 @@ HttpReply rendered(QueryAnswer& answer, const QueryShape& shape) {
   return reply;
 }
 
-HttpReply try_again(int status, std::string_view detail) {
-  HttpReply reply = problem(status, detail);
-  reply.headers.emplace_back("Retry-After", "1");
-  return reply;
-}
-
 HttpReply full() { return try_again(429, "too many queries wait already; send it again later"); }
 HttpReply stopping() { return try_again(503, "the server is stopping; ask another one"); }
 

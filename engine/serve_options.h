@@ -10,8 +10,9 @@ namespace dexter {
 // is refused with an answer that names the limit. Times are milliseconds.
 struct ServeOptions {
   std::string host = "127.0.0.1";
-  int port = 8080;     // 0: any free one
-  int io_threads = 0;  // sockets, parsing, answers from the cache; 0: one for two cores
+  int port = 8080;           // 0: any free one
+  std::string api_key_file;  // as ApiKeys reads it; empty: no key is wanted
+  int io_threads = 0;        // sockets, parsing, answers from the cache; 0: one for two cores
   int workers = 1;  // threads that encode and search, a batch each, with their share of the cores
 
   int connections = 4096;
@@ -33,6 +34,10 @@ struct ServeOptions {
   int batch_bytes = 65536;
   int window_us = 500;  // what a batch waits for more texts under load, at most
 
+  int writers = 8;         // threads for changes; as many as may share a synchronous write
+  int write_queue = 1024;  // changes waiting; beyond it 429
+  int max_labels = 10000;  // of one change
+
   void validate() const;  // kInvalidInput naming the option, its value and its range
 };
 
@@ -40,6 +45,7 @@ template <class Visitor>
 void visit(Visitor& v, ServeOptions& o) {
   v("host", o.host, "address to listen on; 0.0.0.0 or :: for every interface");
   v("port", o.port, "port to listen on; 0 takes a free one");
+  v("api_key_file", o.api_key_file, "file of the keys that are taken; empty: no key is wanted");
   v("io_threads", o.io_threads, "threads for sockets and parsing; 0: one for two cores");
   v("workers", o.workers,
     "threads that encode and search a batch each, with their share of the cores");
@@ -59,6 +65,9 @@ void visit(Visitor& v, ServeOptions& o) {
   v("batch", o.batch, "texts encoded and searched together");
   v("batch_bytes", o.batch_bytes, "bytes of the texts encoded together");
   v("window_us", o.window_us, "microseconds that a batch waits for more texts under load");
+  v("writers", o.writers, "changes of the store that may share a synchronous write");
+  v("write_queue", o.write_queue, "changes that may wait; more are answered 429");
+  v("max_labels", o.max_labels, "labels that one request may add");
 }
 
 }  // namespace dexter

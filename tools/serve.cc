@@ -6,10 +6,13 @@
 
 #include <spdlog/spdlog.h>
 
+#include "engine/api_keys.h"
 #include "engine/http_api.h"
 #include "engine/http_server.h"
+#include "engine/live_store.h"
 #include "engine/query_batcher.h"
 #include "engine/retrieval_engine.h"
+#include "engine/task_pool.h"
 #include "tools/config_arguments.h"
 #include "tools/figures.h"
 #include "tools/threads.h"
@@ -17,6 +20,8 @@
 
 namespace dexter {
 namespace {
+
+constexpr int kWaitingUpkeep = 4;
 
 // A server's log lines are what its operator has; other verbs show warnings only.
 void log_from_info() {
@@ -33,30 +38,45 @@ BatcherOptions batcher_options(const Config& config, int cores) {
           .thread_start = [threads] { set_threads(threads); }};
 }
 
+void say_ready(const ServeOptions& options, int port, const RetrievalEngine& engine) {
+  const bool is_v6 = options.host.find(':') != std::string::npos;
+  spdlog::info("ready on http://{}{}{}:{} with {} labels, generation {}", is_v6 ? "[" : "",
+               options.host, is_v6 ? "]" : "", port, thousands(engine.label_count()),
+               engine.generation());
+}
+
 // Serves until a signal asks for the end; then drains.
 void serve(Context& context, const Config& config) {
   const int cores = config.runtime.threads > 0 ? config.runtime.threads : usable_cores();
-  const auto engine = std::make_shared<const RetrievalEngine>(RetrievalEngine::open(context.store));
+  const ServeOptions& options = config.serve;
+  const ApiKeys keys = options.api_key_file.empty() ? ApiKeys() : ApiKeys(options.api_key_file);
+  const auto store = LiveStore::open(context.store);
+  const auto engine = [&] { return store->engine(); };
   const std::stop_token stop = context.stop_on_signal();
-  QueryBatcher batcher(batcher_options(config, cores), [&] { return engine; });
-  const HttpApi api({.options = config.serve,
+  const auto one_thread = [] { set_threads(1); };
+  TaskPool writers(options.writers, options.write_queue, one_thread);
+  TaskPool upkeep(1, kWaitingUpkeep, one_thread);
+  const StoreChanges changes{*store, writers, upkeep, {.report = {}, .warn = {}, .stop = stop}};
+  QueryBatcher batcher(batcher_options(config, cores), engine);
+  const HttpApi api({.options = options,
                      .version = DEXTER_VERSION,
                      .batcher = batcher,
-                     .engine = [&] { return engine; },
-                     .stopping = [&] { return stop.stop_requested(); }});
-  HttpServer server(config.serve, [&](HttpRequest&& request, ReplyFunction reply) {
+                     .engine = engine,
+                     .stopping = [&] { return stop.stop_requested(); },
+                     .keys = keys,
+                     .changes = &changes});
+  HttpServer server(options, [&](HttpRequest&& request, ReplyFunction reply) {
     api.handle(std::move(request), std::move(reply));
   });
-  server.start(config.serve.io_threads > 0 ? config.serve.io_threads : (cores + 1) / 2);
-  const bool is_v6 = config.serve.host.find(':') != std::string::npos;
-  spdlog::info("ready on http://{}{}{}:{} with {} labels, generation {}", is_v6 ? "[" : "",
-               config.serve.host, is_v6 ? "]" : "", server.port(), thousands(engine->label_count()),
-               engine->generation());
+  server.start(options.io_threads > 0 ? options.io_threads : (cores + 1) / 2);
+  say_ready(options, server.port(), *engine());
   const std::stop_callback stopping(stop, [&] {
     spdlog::info("stopping: requests in flight are answered first");
     server.request_stop();
   });
   server.wait();
+  writers.stop();
+  upkeep.stop();
   batcher.stop();
   spdlog::info("stopped after {} requests", thousands(server.figures().requests));
 }
@@ -74,6 +94,8 @@ Runner add(CLI::App& app, Context& context) {
   arguments->add_to(app,
                     {{"--host", "serve.host", "ADDRESS", "IP address to listen on"},
                      {"--port", "serve.port", "N", "port to listen on; 0 takes a free one"},
+                     {"--api-key-file", "serve.api_key_file", "FILE",
+                      "keys that are taken, one a line; see below"},
                      {"--threads", "runtime.threads", "N", "cores to use; 0 takes every core"}});
   return [arguments, &context] { return run_serve(context, *arguments); };
 }
@@ -83,19 +105,25 @@ Runner add(CLI::App& app, Context& context) {
 constinit const Verb kServeVerb = {
     .name = "serve",
     .summary = "answer queries over HTTP",
-    .arguments = "--store DIR [--host ADDRESS] [--port N] [options]",
+    .arguments = "--store DIR [--host ADDRESS] [--port N] [--api-key-file FILE] [options]",
     .about =
-        "Answers POST /v1/query with the labels of texts, as JSON, until SIGTERM or Ctrl-C: then "
-        "requests in flight are answered and the server ends; a second signal ends it at once. "
-        "Its log goes to standard error; one line says that it is ready. Limits, times and "
-        "batching are the serve.* keys of `dexter config`.",
+        "Answers POST /v1/query with the labels of texts and changes labels by PUT and DELETE "
+        "/v1/labels/KEY, as JSON, until SIGTERM or Ctrl-C: then requests in flight are answered "
+        "and the server ends; a second signal ends it at once. A change is answered once it is on "
+        "disk and counts for the next query. While it runs it is the store's only writer. Its log "
+        "goes to standard error; one line says that it is ready. Limits, times and batching are "
+        "the serve.* keys of `dexter config`.\n\n"
+        "With --api-key-file a request needs a key, as 'Authorization: Bearer KEY' or as "
+        "'X-API-Key: KEY'; only /livez and /readyz are open. The file has a key a line, followed "
+        "by 'read' where it may not change anything. Instead of a key may stand its hash, "
+        "sha256:HEX, HEX as `printf %s KEY | sha256sum` prints it.",
     .examples =
         "dexter serve --store my-store --port 8080\n"
-        "dexter serve --store my-store --host 0.0.0.0 --set serve.queue=4096",
+        "dexter serve --store my-store --host 0.0.0.0 --api-key-file keys.txt",
     .next =
         "curl -d '{\"text\": \"a grey cat asleep on the sofa\"}' "
         "http://127.0.0.1:8080/v1/query",
-    .interrupted = "the store is as it was",
+    .interrupted = "every change that was answered stands",
     .has_json = false,
     .add = &add};
 

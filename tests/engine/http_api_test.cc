@@ -1,6 +1,5 @@
 #include "engine/http_api.h"
 
-#include <future>
 #include <memory>
 #include <string>
 #include <vector>
@@ -8,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <boost/json.hpp>
 
+#include "tests/engine/ask_api.h"
 #include "tests/engine/served_store.h"
 
 namespace dexter {
@@ -20,14 +20,7 @@ class TinyApi : public ::testing::Test {
  protected:
   HttpReply ask(const std::string& method, const std::string& target,
                 const std::string& body = {}) {
-    // Owned by the reply's thread too, which may still be in set_value when the future is ready.
-    const auto promise = std::make_shared<std::promise<HttpReply>>();
-    std::future<HttpReply> reply = promise->get_future();
-    HttpRequest request{
-        .method = method, .target = target, .headers = {}, .body = body, .peer = "test"};
-    api_.handle(std::move(request),
-                [promise](HttpReply&& made) { promise->set_value(std::move(made)); });
-    return reply.get();
+    return testing::ask(api_, method, target, body);
   }
   HttpReply query(const std::string& body) { return ask("POST", "/v1/query", body); }
 
@@ -47,12 +40,14 @@ class TinyApi : public ::testing::Test {
   }
 
   bool stopping_ = false;
+  ApiKeys keys_;
   QueryBatcher batcher_{{.workers = 1}, [] { return tiny::shared_engine(); }};
   HttpApi api_{{.options = options(),
                 .version = "1.2.3",
                 .batcher = batcher_,
                 .engine = [] { return tiny::shared_engine(); },
-                .stopping = [this] { return stopping_; }}};
+                .stopping = [this] { return stopping_; },
+                .keys = keys_}};
 };
 
 TEST_F(TinyApi, AnswersATextWithItsLabelsBestFirst) {

@@ -1,7 +1,9 @@
 #include "engine/live_store.h"
 
+#include <sys/resource.h>
 #include <algorithm>
 #include <atomic>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
@@ -120,6 +122,61 @@ TEST_F(TinyLiveStore, CompactsIntoTheNextGenerationWithTheSameAnswers) {
   EXPECT_EQ(found(*live_->engine(), "rain and snow", 100), found(*after, "rain and snow", 100));
   live_.reset();
   EXPECT_TRUE(verify_store(store_).empty());
+}
+
+// Writes to files fail while it lives, as on a full disk.
+class FullDisk {
+ public:
+  FullDisk() {
+    std::signal(SIGXFSZ, SIG_IGN);
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit none{0, before_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &none);
+  }
+  ~FullDisk() { ::setrlimit(RLIMIT_FSIZE, &before_); }
+  FullDisk(const FullDisk&) = delete;
+  FullDisk& operator=(const FullDisk&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+TEST_F(TinyLiveStore, AnswersWhileTheDiskTakesNothingAndChangesAgainAfterwards) {
+  for (int cycle = 0; cycle < 3; ++cycle) {
+    const std::string key = "before " + std::to_string(cycle);
+    live_->put_labels(Labels{label(key, "rain and snow")});
+    {
+      const FullDisk full;
+      expect_error(ErrorKind::kIo,
+                   [&] { live_->put_labels(Labels{label("lost", "rain and snow")}); });
+      for (int i = 0; i < 2; ++i)
+        expect_error(ErrorKind::kIo, [&] { live_->remove_labels(Keys{key}); });
+      expect_error(ErrorKind::kIo, [&] { live_->compact(); });
+      EXPECT_EQ(live_->find_label(key)->name, "name of " + key);
+      EXPECT_TRUE(live_->find_label("music"));
+      EXPECT_FALSE(live_->find_label("lost"));
+      EXPECT_THAT(found(*live_->engine(), "rain and snow"), Contains(key));
+    }
+    EXPECT_EQ(live_->put_labels(Labels{label("after", "bread")}).created, cycle == 0 ? 1u : 0u);
+    EXPECT_EQ(live_->find_label(key)->name, "name of " + key);
+    live_->compact();
+    EXPECT_TRUE(live_->engine()->last_changes().empty());
+    EXPECT_THAT(found(*live_->engine(), "rain and snow"), Contains(key));
+  }
+  live_.reset();
+  EXPECT_TRUE(verify_store(store_).empty());
+}
+
+TEST_F(TinyLiveStore, FindsLabelsAsTheyAreNowAfterACompaction) {
+  live_->put_labels(Labels{label("new", "rain"), label("gone", "rain")});
+  live_->remove_labels(Keys{"gone", "music"});
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_TRUE(live_->find_label("new"));
+    EXPECT_TRUE(live_->find_label("weather"));
+    EXPECT_FALSE(live_->find_label("gone"));
+    EXPECT_FALSE(live_->find_label("music"));
+    live_->compact();
+  }
 }
 
 // Every writer owns keys of its own, so that it knows what must be found; the store is compacted

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -62,6 +63,40 @@ TEST_F(Serve, SaysThatItIsReadyAnswersAndEndsOnSigterm) {
   EXPECT_THAT(outcome.err, HasSubstr("stopped after 1 requests"));
 }
 
+TEST_F(Serve, KeepsAnAcknowledgedLabelWhenItIsKilled) {
+  {
+    Served served(tiny.store);
+    RawConnection connection(served.port());
+    const RawReply reply = connection.ask(
+        request_text("PUT", "/v1/labels/a%2Fb", R"({"name": "New", "text": "rain and wind"})"));
+    EXPECT_EQ(reply.status, 201) << reply.body;
+    served.process().send(SIGKILL);
+    served.process().finish();
+  }
+  Served served(tiny.store);
+  RawConnection connection(served.port());
+  EXPECT_EQ(connection.ask(request_text("GET", "/v1/labels/a/b")).body,
+            R"({"key":"a/b","name":"New","text":"rain and wind"})");
+}
+
+TEST_F(Serve, AsksForAKeyOfItsFile) {
+  const std::string file = (tiny.folder / "keys").string();
+  write_bytes(file, "secret\nreader read\n");
+  Served served(tiny.store, {"--api-key-file", file});
+  RawConnection connection(served.port());
+  const auto status = [&](std::string_view key) {
+    return connection
+        .ask(request_text("PUT", "/v1/labels/a", R"({"text": "rain"})",
+                          "Authorization: Bearer " + std::string(key) + "\r\n"))
+        .status;
+  };
+  EXPECT_EQ(status("secret"), 201);
+  EXPECT_EQ(status("reader"), 403);
+  EXPECT_EQ(status("other"), 401);
+  EXPECT_EQ(connection.ask(request_text("GET", "/v1/info")).status, 401);
+  EXPECT_EQ(connection.ask(request_text("GET", "/readyz")).status, 200);
+}
+
 TEST_F(Serve, EndsAtOnceOnASecondSignal) {
   Served served(tiny.store);
   RawConnection half(served.port());
@@ -76,9 +111,11 @@ TEST_F(Serve, EndsAtOnceOnASecondSignal) {
 }
 
 TEST_F(Serve, RefusesAPortThatIsTaken) {
+  const std::string other = (tiny.folder / "other").string();
+  std::filesystem::copy(tiny.store, other, std::filesystem::copy_options::recursive);
   Served served(tiny.store);
-  const Outcome outcome =
-      run({"serve", "--store", tiny.store, "--port", std::to_string(served.port())});
+  EXPECT_EQ(run({"serve", "--store", tiny.store}).code, 6);
+  const Outcome outcome = run({"serve", "--store", other, "--port", std::to_string(served.port())});
   EXPECT_EQ(outcome.code, 6);
   EXPECT_THAT(outcome.err, HasSubstr("--port"));
 }
