@@ -158,7 +158,7 @@ awaitable<std::size_t> HttpSession::read_head() {
   std::size_t searched = 0;
   while (true) {
     // A client may leave an empty line after its last body (RFC 9112, 2.2).
-    while (searched == 0 && buffered().starts_with("\r\n")) buffer_.consume(2);
+    for (; buffered().starts_with("\r\n"); searched = 0) buffer_.consume(2);
     const std::size_t end = find_head_end(buffered(), searched);
     if (end != std::string_view::npos && end <= most) co_return end;
     if (end != std::string_view::npos || buffered().size() > most) {

@@ -24,7 +24,7 @@ LIBRARIES = {
     "RocksDB": (r"rocksdb/", r"storage/\w+\.cc"),
     "FAISS": (r"faiss/", r"index/\w+\.(cc|h)"),
     "LibTorch": (r"(torch|ATen|c10|caffe2)/", r"encoders/\w+\.(cc|h)|tools/threads\.cc"),
-    "Boost.Asio and Beast": (r"boost/(asio|beast)", r"engine/http_(server|session)\.(cc|h)"),
+    "Boost.Asio and Beast": (r"boost/(asio|beast)", r"engine/http_(server|session)\.(cc|h)|tests/fuzz/\w+\.cc"),
     "OpenSSL": (r"openssl/", r"engine/api_keys\.cc"),
     "Boost.JSON": (r"boost/json", r"(storage|encoders|engine|tools)/\w+\.cc|engine/json_fields\.h"),
     "Boost.Locale": (r"boost/locale/utf\.hpp", r"storage/\w+\.cc"),
@@ -61,8 +61,8 @@ def may_use(path, library):
     allowed = LIBRARIES[library][1]
     if re.fullmatch(allowed, str(path)):
         return True
-    # A test or bench may name the library of the folder that it is about; tests/support serves all folders.
-    subjects = BELOW if subject_of(path) == "support" else [subject_of(path)]
+    # A test or bench may name the library of the folder that it is about; tests/support and tests/fuzz serve all.
+    subjects = BELOW if subject_of(path) in ("support", "fuzz") else [subject_of(path)]
     return path.parts[0] in ("tests", "bench") and any(re.fullmatch(allowed, f"{name}/any.cc") for name in subjects)
 
 
@@ -78,7 +78,7 @@ def own_include_problem(path, include, inner):
         subject_reach = BELOW[subject] | {subject}
     if top not in subject_reach:
         return f"{subject} must not include {top}: {include}"
-    if include in inner and top != subject:
+    if include in inner and top != subject and subject != "fuzz":
         return f"{include} is an inner header (it names a third-party library); only {top} includes it"
     return None
 

@@ -74,7 +74,7 @@ TEST(HttpServer, AnswersRequestsOfOneConnectionInOrder) {
 TEST(HttpServer, ReadsAByteAtATime) {
   EchoServer echo;
   RawConnection connection(echo.port());
-  for (const char byte : request_text("POST", "/slow", "abc"))
+  for (const char byte : "\r\n" + request_text("POST", "/slow", "abc"))
     connection.send(std::string_view(&byte, 1));
   EXPECT_EQ(connection.receive().body, "POST /slow abc");
 }
