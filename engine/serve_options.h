@@ -13,7 +13,7 @@ struct ServeOptions {
   int port = 8080;           // 0: any free one
   std::string api_key_file;  // as ApiKeys reads it; empty: no key is wanted
   int io_threads = 0;        // sockets, parsing, answers from the cache; 0: one for two cores
-  int workers = 1;  // threads that encode and search, a batch each, with their share of the cores
+  int workers = 2;  // threads that encode and search, a batch each, with their share of the cores
 
   int connections = 4096;
   int header_bytes = 16384;
@@ -32,7 +32,7 @@ struct ServeOptions {
   int queue = 2048;  // texts waiting; beyond it 429
   int batch = 128;   // texts encoded and searched together, at most
   int batch_bytes = 65536;
-  int window_us = 500;  // what a batch waits for more texts under load, at most
+  int window_us = 0;  // what a batch waits for more texts under load, at most
 
   int writers = 8;         // threads for changes; as many as may share a synchronous write
   int write_queue = 1024;  // changes waiting; beyond it 429
