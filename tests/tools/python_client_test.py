@@ -3,41 +3,16 @@
 usage: python_client_test.py DEXTER     the binary; adapters whose library is not installed are skipped
 """
 import asyncio
-import json
-import re
-import subprocess
 import sys
 import tempfile
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools" / "python"))
-from dexter_client import Client, DexterError, Label, NotFound, Refused, Unavailable  # noqa: E402
+from served_store import make_store, start  # first: it makes the client importable
+from dexter_client import Client, DexterError, Label, NotFound, Refused, Unavailable
 
 BINARY = sys.argv.pop()
-LABELS = {"animals": "cats, dogs, horses and birds", "weather": "rain, snow, wind and storms",
-          "music": "songs, piano, violin and concerts", "cooking": "recipes, bread and soup"}
-SETTINGS = ["encoder.dim=32", "encoder.hidden=32", "encoder.min_count=1", "train.batch=8", "train.negatives=0",
-            "train.validation_fraction=0.1", "train.patience=0", "train.epochs=30", "train.learning_rate=0.02",
-            "runtime.threads=1"]
 QUERY = "a storm with rain and wind"
-
-
-def dexter(*arguments):
-    subprocess.run([BINARY, *map(str, arguments)], check=True, capture_output=True)
-
-
-def make_store(folder):
-    documents = [{"id": f"{key}-{word}", "text": f"something about {word}", "labels": [key]}
-                 for key, text in LABELS.items() for word in re.findall(r"\w{4,}", text)]
-    rows = [{"id": key, "name": key.title(), "text": text} for key, text in LABELS.items()]
-    for name, lines in (("train", documents), ("labels", rows)):
-        (folder / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    store = folder / "store"
-    dexter("import", "--store", store, "--train", folder / "train.jsonl", "--labels", folder / "labels.jsonl")
-    dexter("train", "--store", store, *(part for setting in SETTINGS for part in ("--set", setting)))
-    dexter("index", "--store", store)
-    return store
 
 
 class ServedTest(unittest.TestCase):
@@ -46,13 +21,7 @@ class ServedTest(unittest.TestCase):
         cls.folder = tempfile.TemporaryDirectory()
         root = Path(cls.folder.name)
         (root / "keys").write_text("writer-key read-write\nreader-key read\n")
-        cls.server = subprocess.Popen(
-            [BINARY, "serve", "--store", make_store(root), "--port", "0", "--threads", "1",
-             "--api-key-file", root / "keys"], stderr=subprocess.PIPE, text=True)
-        for line in cls.server.stderr:
-            if match := re.search(r"ready on (http://\S+)", line):
-                cls.url = match[1]
-                break
+        cls.server, cls.url = start(BINARY, make_store(BINARY, root), "--api-key-file", root / "keys")
         cls.client = Client(cls.url, api_key="writer-key")
 
     @classmethod
