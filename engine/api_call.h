@@ -18,7 +18,8 @@ struct ApiCall {
   const ApiParts& parts;
   HttpRequest request;
   ReplyFunction reply;
-  std::string argument;  // what stood for {key} in the path, decoded
+  std::shared_ptr<const ApiParts> kept;  // keeps the parts of its time
+  std::string argument;                  // what stood for {key} in the path, decoded
   std::vector<std::pair<std::string, std::string>> parameters;  // of the target's ?..., decoded
 
   std::optional<std::string> parameter(std::string_view name) const;
@@ -39,10 +40,13 @@ enum class Access { kOpen, kRead, kChange };
 std::optional<HttpReply> refusal_of(const ApiKeys& keys, const HttpRequest& request, Access access);
 
 // change_routes.cc
-// Runs `change` on a writer's thread; what it returns or throws is the reply.
+// Runs `change` on a writer's thread; what it returns or throws is the reply, which is given again
+// to a request with the same Idempotency-Key. With durability=async the reply does not wait for it.
 void change_store(const std::shared_ptr<ApiCall>& call,
                   std::function<HttpReply(LiveStore& store)> change);
 void answer_compact(const std::shared_ptr<ApiCall>& call);
+void answer_snapshot(const std::shared_ptr<ApiCall>& call);
+void answer_reload(const std::shared_ptr<ApiCall>& call);
 
 // label_routes.cc
 void answer_label(const std::shared_ptr<ApiCall>& call);

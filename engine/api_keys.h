@@ -26,7 +26,8 @@ enum class KeyRole : std::uint8_t { kRead, kReadWrite };
 class ApiKeys {
  public:
   ApiKeys() = default;  // none: everyone may do everything
-  // kNotFound, kIo; kInvalidInput naming the line for what is no key, and for a file without any.
+  // None where `file` is empty. kNotFound, kIo; kInvalidInput naming the line for what is no key,
+  // and for a file without any.
   explicit ApiKeys(std::filesystem::path file);
 
   // Reads the file again; where that fails the keys stay as they were. Errors as above.

@@ -29,6 +29,8 @@ constexpr auto kRoutes = std::to_array<RouteRow>({
     {"DELETE", "/v1/labels/{key}", &remove_label, Access::kChange},
     {"POST", "/v1/labels", &put_labels, Access::kChange},
     {"POST", "/v1/admin/compact", &answer_compact, Access::kChange},
+    {"POST", "/v1/admin/snapshot", &answer_snapshot, Access::kChange},
+    {"POST", "/v1/admin/reload", &answer_reload, Access::kChange},
     {"GET", "/v1/info", &answer_info},
     {"GET", "/livez", &answer_live, Access::kOpen},
     {"GET", "/readyz", &answer_ready, Access::kOpen},
@@ -107,11 +109,24 @@ void guarded(const std::shared_ptr<ApiCall>& call, const std::function<void()>& 
   }
 }
 
-HttpApi::HttpApi(ApiParts parts) : parts_(std::move(parts)) {}
+HttpApi::HttpApi(ApiParts parts) : parts_(std::make_shared<const ApiParts>(std::move(parts))) {}
+
+void HttpApi::set_options(const ServeOptions& options) {
+  const std::lock_guard lock(mutex_);
+  auto parts = std::make_shared<ApiParts>(*parts_);
+  parts->options = options;
+  parts_ = std::move(parts);
+}
+
+std::shared_ptr<const ApiParts> HttpApi::parts() const {
+  const std::lock_guard lock(mutex_);
+  return parts_;
+}
 
 void HttpApi::handle(HttpRequest&& request, ReplyFunction reply) const {
+  const auto now = parts();
   const auto call =
-      std::make_shared<ApiCall>(ApiCall{parts_, std::move(request), std::move(reply), {}, {}});
+      std::make_shared<ApiCall>(ApiCall{*now, std::move(request), std::move(reply), now, {}, {}});
   guarded(call, [&] {
     const Target target = split_target(call->request.target);
     std::string allowed;
@@ -122,7 +137,7 @@ void HttpApi::handle(HttpRequest&& request, ReplyFunction reply) const {
         allowed += (allowed.empty() ? "" : ", ") + std::string(row.method);
         continue;
       }
-      if (auto refusal = refusal_of(parts_.keys, call->request, row.access))
+      if (auto refusal = refusal_of(now->keys, call->request, row.access))
         return call->reply(std::move(*refusal));
       call->argument = decode_percent(*argument);
       call->parameters = parse_parameters(target.parameters);

@@ -1,11 +1,17 @@
 #pragma once
 
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <exception>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "engine/api_keys.h"
 #include "engine/http_message.h"
+#include "engine/idempotent_replies.h"
 #include "engine/live_store.h"
 #include "engine/query_batcher.h"
 #include "engine/retrieval_engine.h"
@@ -21,6 +27,11 @@ struct StoreChanges {
   TaskPool& writers;  // short changes; as many as share a synchronous write
   TaskPool& upkeep;   // compactions, one at a time
   Progress progress;  // of upkeep; stops it
+  IdempotentReplies& replies;
+  std::atomic<std::size_t> compact_changes =
+      0;  // changed labels that are compacted; 0: when asked only
+  std::atomic<bool> compaction_waits = false;
+  std::chrono::steady_clock::time_point compact_after = {};  // of upkeep's thread
 };
 
 // What the routes work with; must outlive every reply.
@@ -31,7 +42,10 @@ struct ApiParts {
   std::function<std::shared_ptr<const RetrievalEngine>()> engine;
   std::function<bool()> stopping;  // the server drains
   const ApiKeys& keys;
-  const StoreChanges* changes = nullptr;  // null: the store is only read
+  StoreChanges* changes = nullptr;  // null: the store is only read
+  // Reads again what the server was started with, beside the requests; calls `done` with what went
+  // wrong, or null. Empty: there is nothing to read.
+  std::function<void(std::function<void(const std::exception_ptr&)> done)> reload = {};
 };
 
 // The HTTP interface without sockets: a table of routes (http_api.cc), each from a request to a
@@ -44,9 +58,14 @@ class HttpApi {
   explicit HttpApi(ApiParts parts);
   // Calls `reply` once, now or from a thread of the batcher or the pools.
   void handle(HttpRequest&& request, ReplyFunction reply) const;
+  // For requests from now on.
+  void set_options(const ServeOptions& options);
 
  private:
-  ApiParts parts_;
+  std::shared_ptr<const ApiParts> parts() const;
+
+  mutable std::mutex mutex_;
+  std::shared_ptr<const ApiParts> parts_;  // guarded by mutex_
 };
 
 }  // namespace dexter

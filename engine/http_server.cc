@@ -73,7 +73,7 @@ void turn_away(tcp::socket& socket) {
 
 struct HttpServer::Impl {
   Impl(const ServeOptions& chosen, HttpHandler handler)
-      : shared{.options = chosen, .handler = std::move(handler)},
+      : shared(chosen, std::move(handler)),
         acceptor(listen(context, chosen)),
         port(acceptor.local_endpoint().port()),
         pause(acceptor.get_executor()),
@@ -122,7 +122,7 @@ void HttpServer::Impl::begin(tcp::socket socket) {
   std::shared_ptr<HttpSession> session;
   {
     const std::lock_guard lock(mutex);
-    if (sessions.size() < static_cast<std::size_t>(shared.options.connections)) {
+    if (sessions.size() < static_cast<std::size_t>(shared.options()->connections)) {
       ++accepted;
       session = std::make_shared<HttpSession>(std::move(socket), shared);
       sessions.emplace(session.get(), session);
@@ -172,7 +172,7 @@ asio::awaitable<void> HttpServer::Impl::end_late_ones() {
     if (Clock::now() < drained_by) continue;
     drained_by = Clock::time_point::max();
     spdlog::warn("some requests did not end within {} ms; their connections are cut",
-                 shared.options.drain_ms);
+                 shared.options()->drain_ms);
     for_each(&HttpSession::end, [](const HttpSession&) { return true; });
   }
 }
@@ -183,7 +183,7 @@ void HttpServer::Impl::stop() {
   error_code ignored;
   acceptor.close(ignored);
   pause.cancel();
-  drained_by = Clock::now() + std::chrono::milliseconds(shared.options.drain_ms);
+  drained_by = Clock::now() + std::chrono::milliseconds(shared.options()->drain_ms);
   for_each(&HttpSession::end_if_idle, [](const HttpSession&) { return true; });
 }
 
@@ -207,6 +207,8 @@ void HttpServer::start(int io_threads) {
 void HttpServer::request_stop() {
   asio::post(impl_->acceptor.get_executor(), [this] { impl_->stop(); });
 }
+
+void HttpServer::set_options(const ServeOptions& options) { impl_->shared.set_options(options); }
 
 void HttpServer::wait() { impl_->threads.clear(); }
 

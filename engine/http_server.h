@@ -27,6 +27,8 @@ class HttpServer {
 
   std::uint16_t port() const;
   void start(int io_threads);
+  // Limits and times from the next request of each connection on; the address stays.
+  void set_options(const ServeOptions& options);
   // Takes no more connections, ends idle ones, lets requests in flight end within drain_ms.
   void request_stop();
   void wait();  // until a stop is done

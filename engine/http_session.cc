@@ -1,6 +1,7 @@
 // One connection: read a request by the strict rules, ask the handler, write the reply.
 #include "engine/http_session.h"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <ctime>
@@ -115,10 +116,8 @@ std::size_t count_fields(const http::request<http::string_body>& message) {
 }  // namespace
 
 HttpSession::HttpSession(asio::ip::tcp::socket socket, SessionShared& shared)
-    : socket_(std::move(socket)),
-      buffer_(static_cast<std::size_t>(shared.options.header_bytes) + 2 * 65536),
-      shared_(shared) {
-  arm(shared.options.idle_ms);
+    : socket_(std::move(socket)), shared_(shared), options_(shared.options()) {
+  arm(options_->idle_ms);
   beast::error_code gone;
   socket_.set_option(asio::ip::tcp::no_delay(true), gone);
   const auto remote = socket_.remote_endpoint(gone);
@@ -150,7 +149,10 @@ awaitable<bool> HttpSession::serve_one() {
 }
 
 awaitable<std::size_t> HttpSession::read_head() {
-  const ServeOptions& options = shared_.options;
+  options_ = shared_.options();
+  const ServeOptions& options = *options_;
+  buffer_.max_size(std::max(buffer_.size(), static_cast<std::size_t>(options.header_bytes)) +
+                   2 * 65536);
   const auto most = static_cast<std::size_t>(options.header_bytes);
   idle_ = buffer_.size() == 0;
   if (idle_ && shared_.stopping) co_return 0;
@@ -185,8 +187,8 @@ awaitable<bool> HttpSession::read_request(std::size_t head_bytes, HttpRequest& r
   const std::string_view head = buffered().substr(0, head_bytes);
   std::optional<Refusal> refusal = check_request_head(head);
   http::request_parser<http::string_body> parser;
-  parser.header_limit(static_cast<std::uint32_t>(shared_.options.header_bytes));
-  parser.body_limit(static_cast<std::uint64_t>(shared_.options.body_bytes));
+  parser.header_limit(static_cast<std::uint32_t>(options_->header_bytes));
+  parser.body_limit(static_cast<std::uint64_t>(options_->body_bytes));
   auto refuse_extension = [](std::uint64_t, beast::string_view text, beast::error_code& error) {
     if (!text.empty()) error = http::error::bad_chunk_extension;
   };
@@ -194,14 +196,14 @@ awaitable<bool> HttpSession::read_request(std::size_t head_bytes, HttpRequest& r
   if (!refusal) {
     beast::error_code error;
     buffer_.consume(parser.put(asio::buffer(head.data(), head.size()), error));
-    if (error && error != http::error::need_more) refusal = refusal_of(error, shared_.options);
+    if (error && error != http::error::need_more) refusal = refusal_of(error, *options_);
   }
   if (!refusal) {
     copy_fields(parser.get(), request);
     const std::string_view expected = request.header("expect");
     if (!expected.empty() && !equals_ignoring_case(expected, "100-continue"))
       refusal = Refusal{417, "the only expectation that is met is 100-continue"};
-    arm(shared_.options.body_ms);
+    arm(options_->body_ms);
     if (!refusal && !expected.empty() && !parser.is_done() && buffer_.size() == 0)
       co_await asio::async_write(socket_, asio::buffer(kGoOn), kTuple);
   }
@@ -211,10 +213,9 @@ awaitable<bool> HttpSession::read_request(std::size_t head_bytes, HttpRequest& r
     const bool malformed =
         error.category() == http::make_error_code(http::error::bad_chunk).category();
     if (error && gave_up_)
-      refusal =
-          Refusal{408, fmt::format("the body took longer than {} ms", shared_.options.body_ms)};
+      refusal = Refusal{408, fmt::format("the body took longer than {} ms", options_->body_ms)};
     else if (error && malformed && error != http::error::partial_message)
-      refusal = refusal_of(error, shared_.options);
+      refusal = refusal_of(error, *options_);
     else if (error)
       co_return false;
     else if (count_fields(parser.get()) != request.headers.size())
@@ -248,7 +249,7 @@ awaitable<bool> HttpSession::write(HttpReply& reply, bool keep_alive, bool witho
   const bool has_body = !without_body && reply.status != 204 && reply.status != 304;
   const std::array<asio::const_buffer, 2> parts = {
       asio::buffer(head), has_body ? asio::buffer(reply.body) : asio::const_buffer()};
-  arm(shared_.options.write_ms);
+  arm(options_->write_ms);
   const auto [error, count] = co_await asio::async_write(socket_, parts, kTuple);
   if (error && gave_up_) ++shared_.timeouts;
   co_return !error;

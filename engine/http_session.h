@@ -4,8 +4,10 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -21,12 +23,27 @@ namespace dexter {
 
 // What all sessions of a server share.
 struct SessionShared {
-  // constant after construction
-  ServeOptions options;
-  HttpHandler handler;
+  SessionShared(const ServeOptions& chosen, HttpHandler handle)
+      : handler(std::move(handle)), options_(std::make_shared<const ServeOptions>(chosen)) {}
+
+  std::shared_ptr<const ServeOptions> options() const {
+    const std::lock_guard lock(mutex_);
+    return options_;
+  }
+  void set_options(const ServeOptions& options) {
+    auto next = std::make_shared<const ServeOptions>(options);
+    const std::lock_guard lock(mutex_);
+    options_.swap(next);
+  }
+
+  const HttpHandler handler;
   // counted by all
   std::atomic<bool> stopping = false;
   std::atomic<std::uint64_t> requests = 0, malformed = 0, timeouts = 0;
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<const ServeOptions> options_;  // guarded by mutex_
 };
 
 // Requests of one connection, one after another, until either side ends it. Runs on the session's
@@ -60,6 +77,7 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   boost::asio::ip::tcp::socket socket_;
   boost::beast::flat_buffer buffer_;
   SessionShared& shared_;
+  std::shared_ptr<const ServeOptions> options_;  // of the present request
   std::string peer_;
   bool idle_ = true;
   bool keep_alive_ = true;

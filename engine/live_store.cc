@@ -71,6 +71,7 @@ class LiveStore::Recording {
 LiveStore::LiveStore(Catalog catalog, RetrievalEngine engine)
     : path_(catalog.path()),
       catalog_(std::move(catalog)),
+      opened_changes_(engine.last_changes().size()),
       engine_(std::make_shared<const RetrievalEngine>(std::move(engine))) {}
 
 std::unique_ptr<LiveStore> LiveStore::open(const std::filesystem::path& store) {
@@ -97,7 +98,9 @@ void LiveStore::require_open() {
   if (!failed_) return;
   catalog_.reset();
   catalog_.emplace(Catalog::open(path_, OpenMode::kWrite));
-  replace(std::make_shared<const RetrievalEngine>(RetrievalEngine::open(path_)), {});
+  auto opened = std::make_shared<const RetrievalEngine>(RetrievalEngine::open(path_));
+  const std::size_t changes = opened->last_changes().size();
+  replace(std::move(opened), {}, changes);
   ++openings_;
   failed_ = false;
   spdlog::info("opened {} again after a failed write; it takes changes", path_.string());
@@ -240,9 +243,11 @@ void LiveStore::note(const std::string& key, const std::optional<Label>& label) 
 }
 
 // Needs `writing_`.
-void LiveStore::replace(std::shared_ptr<const RetrievalEngine> next, LabelsByKey changed) {
+void LiveStore::replace(std::shared_ptr<const RetrievalEngine> next, LabelsByKey changed,
+                        std::size_t opened_changes) {
   const std::lock_guard finding(finding_);
   changed_.swap(changed);
+  opened_changes_ = opened_changes;
   const std::lock_guard lock(showing_);
   engine_.swap(next);
 }
@@ -294,7 +299,31 @@ void LiveStore::compact(const Progress& progress) {
   if (failed_ || recording.opening() != openings_) return;
   replace(
       std::make_shared<const RetrievalEngine>(opened.with(*meanwhile_, catalog_->label_count())),
-      std::move(changed_meanwhile_));
+      std::move(changed_meanwhile_), 0);
+}
+
+std::size_t LiveStore::changed_labels() const {
+  const std::shared_lock lock(finding_);
+  return opened_changes_ + changed_.size();
+}
+
+std::filesystem::path LiveStore::snapshot(const std::string& name) {
+  const bool plain = std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
+  });
+  ensure(plain && !name.empty() && name.size() <= 100 && name.front() != '.' &&
+             name.back() != '.' && !name.ends_with(".tmp"),
+         ErrorKind::kInvalidInput,
+         fmt::format("naming a snapshot: '{}' is no name; give 1 to 100 letters, digits, '-', '_' "
+                     "and inner '.'",
+                     plain ? name : "?"));
+  const std::lock_guard lock(writing_);
+  require_room(0);
+  require_open();
+  const std::filesystem::path folder = path_ / "snapshots" / name;
+  change([&](const Catalog& catalog) { catalog.copy_to(folder); });
+  return folder;
 }
 
 }  // namespace dexter

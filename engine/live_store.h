@@ -50,6 +50,13 @@ class LiveStore {
   // answers from it; changes made meanwhile are kept. Does nothing where nothing changed. Of
   // concurrent calls one runs at a time. Where it fails or is stopped, the store is as it was.
   void compact(const Progress& progress = {});
+  // About how many labels changed since the generation was built.
+  std::size_t changed_labels() const;
+  // The present state as a store of its own, snapshots/NAME below this one: it stays as it is and
+  // can be queried, served and copied. Takes links, not copies, of what does not change. The
+  // folder; kInvalidInput where there is one of this name or the name is more than letters, digits,
+  // '-', '_' and inner '.'.
+  std::filesystem::path snapshot(const std::string& name);
 
  private:
   struct Put;
@@ -67,7 +74,8 @@ class LiveStore {
   std::vector<Put*> next_puts();
   void show(std::vector<ChangedLabel> changes);
   void note(const std::string& key, const std::optional<Label>& label);
-  void replace(std::shared_ptr<const RetrievalEngine> next, LabelsByKey changed);
+  void replace(std::shared_ptr<const RetrievalEngine> next, LabelsByKey changed,
+               std::size_t opened_changes);
   GenerationInfo write_generation(const Recording& recording, const Progress& progress);
 
   const std::filesystem::path path_;
@@ -81,6 +89,7 @@ class LiveStore {
 
   mutable std::shared_mutex finding_;  // set under `writing_`
   LabelsByKey changed_;                // since the engine's generation was opened; none: removed
+  std::size_t opened_changes_ = 0;     // before
 
   mutable std::mutex showing_;  // held to copy or set the pointer only; set under `writing_`
   std::shared_ptr<const RetrievalEngine> engine_;

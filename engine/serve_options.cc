@@ -43,6 +43,7 @@ void ServeOptions::validate() const {
   check_range("window_us", window_us, 0, 1000000);
   check_range("writers", writers, 1, 1024);
   check_range("write_queue", write_queue, 1, kMany);
+  check_range("compact_changes", compact_changes, 0, 1 << 30);
   check_range("max_labels", max_labels, 1, kMany);
 }
 

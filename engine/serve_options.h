@@ -34,9 +34,11 @@ struct ServeOptions {
   int batch_bytes = 65536;
   int window_us = 0;  // what a batch waits for more texts under load, at most
 
-  int writers = 8;         // threads for changes; as many as may share a synchronous write
-  int write_queue = 1024;  // changes waiting; beyond it 429
-  int max_labels = 10000;  // of one change
+  int writers = 8;              // threads for changes; as many as may share a synchronous write
+  int write_queue = 1024;       // changes waiting; beyond it 429
+  int max_labels = 10000;       // of one change
+  int compact_changes = 20000;  // changed labels that are taken into the index; 0: when asked only
+  bool read_only = false;       // many servers of one store; changes are refused
 
   void validate() const;  // kInvalidInput naming the option, its value and its range
 };
@@ -67,6 +69,11 @@ void visit(Visitor& v, ServeOptions& o) {
   v("window_us", o.window_us, "microseconds that a batch waits for more texts under load");
   v("writers", o.writers, "changes of the store that may share a synchronous write");
   v("write_queue", o.write_queue, "changes that may wait; more are answered 429");
+  v("compact_changes", o.compact_changes,
+    "changed labels from which on the server compacts beside the queries; 0: when asked only");
+  v("read_only", o.read_only,
+    "whether the store is only read, by as many servers as you like; a reload opens what another "
+    "process wrote");
   v("max_labels", o.max_labels, "labels that one request may add");
 }
 

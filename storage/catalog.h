@@ -85,6 +85,10 @@ class Catalog {
       Space space, std::size_t rows_per_chunk,
       const std::function<void(std::span<const std::int64_t>, EmbeddingView)>& visit) const;
 
+  // The store as it is now as another one in `folder`, which must not exist; on disk and whole when
+  // it returns. Files are linked where they can be. kInvalidInput where the folder exists.
+  void copy_to(const std::filesystem::path& folder) const;
+
   // Small named JSON documents beside the manifest: "history", "evaluation".
   void put_note(std::string_view name, std::string_view json);
   std::optional<std::string> note(std::string_view name) const;

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -52,6 +53,8 @@ struct CatalogState {
   void put_change(RecordBatch& batch, const LabelChange& change) const;
   // Removes records that no manifest names: former and uncommitted corpora, uncommitted vectors.
   void remove_stale_records();
+  // The files outside the catalog that the manifest names, relative to the store.
+  std::set<std::filesystem::path> named_files() const;
   // Removes files of encoders/ and index/ that the manifest does not name, and with `temporaries`
   // also unfinished ones there and in train/. What cannot be removed now is tried again by the next
   // writer.

@@ -200,20 +200,26 @@ void CatalogState::remove_stale_records() {
   }
 }
 
-void CatalogState::remove_unnamed_files(bool temporaries) const {
+std::set<fs::path> CatalogState::named_files() const {
   std::set<fs::path> named;
-  if (manifest.trained) named.insert(path / manifest.trained->file.name);
+  if (manifest.trained) named.insert(manifest.trained->file.name);
   if (manifest.generation) {
-    named.insert(path / manifest.generation->encoder.file.name);
-    named.insert(path / manifest.generation->label_index.name);
+    named.insert(manifest.generation->encoder.file.name);
+    named.insert(manifest.generation->label_index.name);
   }
+  return named;
+}
+
+void CatalogState::remove_unnamed_files(bool temporaries) const {
+  const std::set<fs::path> named = named_files();
   for (const char* folder : {"encoders", "index", "train"}) {
     const bool checkpoints = std::string_view(folder) == "train";
     std::error_code failed;
     std::vector<fs::path> unnamed;
     for (const auto& entry : fs::directory_iterator(path / folder, failed)) {
       const bool temporary = entry.path().extension() == ".tmp";
-      if (temporary ? temporaries : !checkpoints && !named.contains(entry.path()))
+      if (temporary ? temporaries
+                    : !checkpoints && !named.contains(entry.path().lexically_relative(path)))
         unnamed.push_back(entry.path());
     }
     for (const fs::path& file : unnamed) fs::remove(file, failed);

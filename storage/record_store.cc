@@ -10,6 +10,7 @@
 #include <rocksdb/options.h>
 #include <rocksdb/sst_file_reader.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 #include <spdlog/fmt/fmt.h>
 
@@ -286,6 +287,13 @@ void RecordStore::drop(Family family, const KeyRange& range) {
   const rocksdb::Slice end = slice(range.end);
   check(impl_->db->CompactRange({}, (*impl_)[family], &begin, &end),
         impl_->doing("giving back space in "));
+}
+
+void RecordStore::copy_to(const std::filesystem::path& folder) const {
+  rocksdb::Checkpoint* made = nullptr;
+  check(rocksdb::Checkpoint::Create(impl_->db.get(), &made), impl_->doing("copying "));
+  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
+  check(checkpoint->CreateCheckpoint(folder.string()), impl_->doing("copying "));
 }
 
 // RocksDB's list of files grows before a writer removes any that it no longer names.

@@ -75,6 +75,9 @@ class RecordStore {
   void flush();
   // Removes a range and gives its space back, as far as that goes without rewriting the rest.
   void drop(Family family, const KeyRange& range);
+  // The store as it is now in a new folder beside it, for the cost of links where the file system
+  // has them.
+  void copy_to(const std::filesystem::path& folder) const;
   // Flushes, so that no log is left, and closes; false where something failed (the data is what was
   // acknowledged all the same). Nothing may be called afterwards.
   bool close();

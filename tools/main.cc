@@ -59,11 +59,14 @@ ExitCode run(std::vector<std::string> words, Terminal& terminal, Interrupt& inte
     terminal.print(choice.group.empty() ? overview(kVerbs) : help_of_group(kVerbs, choice.group));
     return choice.help ? ExitCode::kOk : ExitCode::kUsage;
   }
-  Context context{.terminal = terminal,
-                  .command = command,
-                  .store = {},
-                  .json = false,
-                  .stop_on_signal = [&interrupt] { return interrupt.ask_to_stop(); }};
+  Context context{
+      .terminal = terminal,
+      .command = command,
+      .store = {},
+      .json = false,
+      .stop_on_signal = [&interrupt] { return interrupt.ask_to_stop(); },
+      .on_hangup =
+          [&interrupt](std::function<void()> action) { interrupt.on_hangup(std::move(action)); }};
   CLI::App app;
   bool quiet = false;
   const std::optional<Runner> runner = parse(*verb, app, context, quiet, choice.arguments);

@@ -58,6 +58,7 @@ struct Context {
   std::filesystem::path store;  // --store
   bool json = false;            // --json
   std::function<std::stop_token()> stop_on_signal;
+  std::function<void(std::function<void()> action)> on_hangup;  // at each SIGHUP; empty: none
 
   // Bars on stderr and, from now on, Ctrl-C as a request to stop; before it, Ctrl-C ends the
   // process at once. For work that changes the store or writes a file.

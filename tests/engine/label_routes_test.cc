@@ -44,7 +44,7 @@ class TinyCatalogue : public ::testing::Test {
     options.text_bytes = 100;
     return options;
   }
-  ApiParts parts(const ApiKeys& keys, const StoreChanges* changes) {
+  ApiParts parts(const ApiKeys& keys, StoreChanges* changes) {
     return {.options = options(),
             .version = "1.2.3",
             .batcher = batcher_,
@@ -61,7 +61,12 @@ class TinyCatalogue : public ::testing::Test {
   ApiKeys no_keys_;
   TaskPool writers_{2, 8};
   TaskPool upkeep_{1, 1};
-  StoreChanges changes_{*store_, writers_, upkeep_, {}};
+  IdempotentReplies replies_{4};
+  StoreChanges changes_{.store = *store_,
+                        .writers = writers_,
+                        .upkeep = upkeep_,
+                        .progress = {},
+                        .replies = replies_};
   QueryBatcher batcher_{{.workers = 1}, [this] { return store_->engine(); }};
   HttpApi api_{parts(no_keys_, &changes_)};
 };
@@ -152,6 +157,69 @@ TEST_F(TinyCatalogue, CompactsIntoTheNextGeneration) {
   EXPECT_EQ(body.at("generation").to_number<std::uint64_t>(), before + 1);
   EXPECT_EQ(body.at("labels").to_number<int>(), 13);
   EXPECT_EQ(best("rain and snow"), "new");
+}
+
+TEST_F(TinyCatalogue, CompactsByItselfOnceEnoughLabelsChanged) {
+  const std::uint64_t before = store_->engine()->generation();
+  changes_.compact_changes = 3;
+  ask("PUT", "/v1/labels/a", R"({"text": "rain"})");
+  ask("PUT", "/v1/labels/b", R"({"text": "snow"})");
+  EXPECT_EQ(store_->changed_labels(), 2u);
+  EXPECT_FALSE(changes_.compaction_waits);
+  ask("DELETE", "/v1/labels/music");
+  upkeep_.stop();
+  EXPECT_EQ(store_->engine()->generation(), before + 1);
+  EXPECT_EQ(store_->changed_labels(), 0u);
+  EXPECT_FALSE(changes_.compaction_waits);
+}
+
+TEST_F(TinyCatalogue, CopiesTheStoreAsItIsNow) {
+  ask("PUT", "/v1/labels/new", R"({"text": "rain and snow"})");
+  const HttpReply made = ask("POST", "/v1/admin/snapshot", R"({"name": "one"})");
+  EXPECT_EQ(made.status, 201);
+  EXPECT_EQ(json::parse(made.body).at("store").as_string(), (path_ / "snapshots/one").string());
+  ask("PUT", "/v1/labels/later", R"({"text": "rain and snow"})");
+  ask("POST", "/v1/admin/compact");
+  EXPECT_TRUE(verify_store(path_ / "snapshots/one").empty());
+  const auto copy = RetrievalEngine::open(path_ / "snapshots/one");
+  EXPECT_EQ(copy.label_count(), 13u);
+  EXPECT_EQ(copy.catalog().find_label("new")->text, "rain and snow");
+  EXPECT_EQ(ask("POST", "/v1/admin/snapshot", R"({"name": "one"})").status, 400);
+  for (const char* name : {"", ".", "..", "a/b", "a.tmp", "ä"})
+    EXPECT_EQ(
+        ask("POST", "/v1/admin/snapshot", json::serialize(json::object{{"name", name}})).status,
+        400)
+        << name;
+  const HttpReply dated = ask("POST", "/v1/admin/snapshot");
+  EXPECT_EQ(dated.status, 201);
+  EXPECT_THAT(dated.body, HasSubstr(R"({"name":"20)"));
+  EXPECT_EQ(ask("PUT", "/v1/labels/after", R"({"text": "rain"})").status, 201);
+}
+
+TEST_F(TinyCatalogue, MakesAChangeOnceForItsIdempotencyKey) {
+  const Headers key = {{"Idempotency-Key", "k1"}};
+  EXPECT_EQ(ask("PUT", "/v1/labels/new", R"({"text": "rain"})", key).status, 201);
+  const HttpReply again = ask("PUT", "/v1/labels/new", R"({"text": "rain"})", key);
+  EXPECT_EQ(again.status, 201);
+  EXPECT_EQ(again.headers.at(0).first, "Idempotency-Replayed");
+  EXPECT_EQ(ask("PUT", "/v1/labels/new", R"({"text": "snow"})", key).status, 422);
+  EXPECT_EQ(ask("PUT", "/v1/labels/new", R"({"text": "snow"})", {{"Idempotency-Key", "k2"}}).status,
+            200);
+  EXPECT_EQ(ask("PUT", "/v1/labels/new", "{}", {{"Idempotency-Key", std::string(256, 'a')}}).status,
+            400);
+  for (int i = 0; i < 4; ++i)
+    ask("DELETE", "/v1/labels/none", "", {{"Idempotency-Key", "other" + std::to_string(i)}});
+  EXPECT_EQ(ask("PUT", "/v1/labels/new", R"({"text": "rain"})", key).status, 200);  // forgotten
+}
+
+TEST_F(TinyCatalogue, AnswersAheadOfTheDiskOnlyWhereThatIsAskedFor) {
+  const HttpReply ahead =
+      ask("PUT", "/v1/labels/new?durability=async", R"({"text": "rain and snow"})");
+  EXPECT_EQ(ahead.status, 202);
+  EXPECT_EQ(ask("PUT", "/v1/labels/new?durability=none", R"({"text": "rain"})").status, 400);
+  writers_.stop();
+  EXPECT_EQ(best("rain and snow"), "new");
+  EXPECT_EQ(ask("PUT", "/v1/labels/b?durability=async", R"({"text": "rain"})").status, 429);
 }
 
 TEST_F(TinyCatalogue, RefusesChangesBeyondTheQueueAndAfterAStop) {

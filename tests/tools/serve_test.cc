@@ -97,6 +97,46 @@ TEST_F(Serve, AsksForAKeyOfItsFile) {
   EXPECT_EQ(connection.ask(request_text("GET", "/readyz")).status, 200);
 }
 
+TEST_F(Serve, ReadsKeysAndConfigurationAgainOnSighup) {
+  const std::string keys = (tiny.folder / "keys").string();
+  const std::string config = (tiny.folder / "config").string();
+  write_bytes(keys, "one\n");
+  write_bytes(config, R"({"serve": {"max_k": 3}})");
+  Served served(tiny.store, {"--api-key-file", keys, "--config", config});
+  RawConnection connection(served.port());
+  const auto status = [&](const std::string& key) {
+    const std::string header = "X-API-Key: " + key + "\r\n";
+    return connection.ask(request_text("POST", "/v1/query", R"({"text": "rain", "k": 4})", header))
+        .status;
+  };
+  EXPECT_EQ(status("one"), 400);
+  write_bytes(keys, "two\n");
+  write_bytes(config, R"({"serve": {"max_k": 4}})");
+  served.process().send(SIGHUP);
+  served.process().wait_for_error("read again: 1 keys");
+  EXPECT_EQ(status("one"), 401);
+  EXPECT_EQ(status("two"), 200);
+  write_bytes(config, R"({"serve": {"max_k": 0}})");
+  served.process().send(SIGHUP);
+  served.process().wait_for_error("all stays as it was");
+  EXPECT_EQ(status("two"), 200);
+}
+
+// Two servers of one store, which a third process changes.
+TEST_F(Serve, ReadsWhatAnotherProcessWroteOnAReload) {
+  const std::vector<std::string> reading = {"--set", "serve.read_only=true"};
+  Served first(tiny.store, reading), second(tiny.store, reading);
+  run_ok({"labels", "add", "new", "--store", tiny.store, "--text", "rain and wind"});
+  for (Served* served : {&first, &second}) {
+    RawConnection connection(served->port());
+    const std::string get = request_text("GET", "/v1/labels/new");
+    EXPECT_EQ(connection.ask(get).status, 404);
+    EXPECT_EQ(connection.ask(request_text("DELETE", "/v1/labels/new")).status, 403);
+    EXPECT_EQ(connection.ask(request_text("POST", "/v1/admin/reload")).status, 200);
+    EXPECT_EQ(connection.ask(get).status, 200);
+  }
+}
+
 TEST_F(Serve, EndsAtOnceOnASecondSignal) {
   Served served(tiny.store);
   RawConnection half(served.port());
