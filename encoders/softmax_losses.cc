@@ -109,9 +109,11 @@ struct DecoupledSoftmax {
 
 }  // namespace
 
-std::unique_ptr<LossFunction> make_softmax() { return std::make_unique<RowLoss<Softmax>>(); }
+std::unique_ptr<LossFunction> make_softmax(const LossOptions&) {
+  return std::make_unique<RowLoss<Softmax>>();
+}
 
-std::unique_ptr<LossFunction> make_decoupled_softmax() {
+std::unique_ptr<LossFunction> make_decoupled_softmax(const LossOptions&) {
   return std::make_unique<RowLoss<DecoupledSoftmax>>();
 }
 

@@ -6,7 +6,7 @@
 
 namespace dexter {
 
-std::unique_ptr<LossFunction> make_softmax();
-std::unique_ptr<LossFunction> make_decoupled_softmax();
+std::unique_ptr<LossFunction> make_softmax(const LossOptions& options);
+std::unique_ptr<LossFunction> make_decoupled_softmax(const LossOptions& options);
 
 }  // namespace dexter

@@ -61,6 +61,8 @@ void LossOptions::validate() const {
   make_loss(*this);
   in_range("loss.temperature", temperature, 1e-3, 10.0);
   in_range("loss.logit_adjustment", logit_adjustment, 0.0, 10.0);
+  in_range("loss.top_k", top_k, 0, 1 << 24);
+  in_range("loss.top_k_slope", top_k_slope, 1e-3, 100.0);
 }
 
 void TrainerOptions::validate() const {

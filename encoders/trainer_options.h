@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <string>
 
+#include "encoders/loss_options.h"
+
 namespace dexter {
 
 // Options of training, each described once by its `visit`. Defaults are those chosen on the
@@ -23,16 +25,6 @@ struct EncoderOptions {
   // `blocks`, or for 0 as many equal blocks of a multiple of 16 dimensions as have at least 256.
   int block_count() const;
   void validate() const;  // kInvalidInput naming the option, its value and its range
-};
-
-struct LossOptions {
-  std::string name = "decoupled_softmax";
-  double temperature = 0.05;
-  // Added to a label's logit in training, times log(1 + its training documents): what frequency
-  // explains, the vectors need not (Menon et al., Long-tail Learning via Logit Adjustment, ICLR
-  // 2021).
-  double logit_adjustment = 0.2;
-  void validate() const;
 };
 
 struct TrainerOptions {
@@ -76,15 +68,6 @@ void visit(Visitor& v, EncoderOptions& o) {
   v("min_count", o.min_count, "bag: texts a feature must occur in");
   v("max_features", o.max_features,
     "bag: rows of the embedding table at most, the most frequent first");
-}
-
-template <class Visitor>
-void visit(Visitor& v, LossOptions& o) {
-  v("name", o.name, "loss: decoupled_softmax or softmax");
-  v("temperature", o.temperature, "divides the cosine of a document and a label");
-  v("logit_adjustment", o.logit_adjustment,
-    "training adds this times log(1 + documents) to a label's logit, so that answers lean to rare "
-    "labels; 0 for none");
 }
 
 template <class Visitor>

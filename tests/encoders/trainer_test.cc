@@ -374,6 +374,10 @@ TEST(TrainerOptions, NameTheKeyItsValueAndItsRange) {
       LossOptions(), [](auto& o) { o.logit_adjustment = -1; }, "loss.logit_adjustment is -1",
       "0 to 10");
   refused(
+      LossOptions(), [](auto& o) { o.top_k = -1; }, "loss.top_k is -1", "0 to");
+  refused(
+      LossOptions(), [](auto& o) { o.top_k_slope = 0; }, "loss.top_k_slope is 0", "0.001 to 100");
+  refused(
       Train(), [](auto& o) { o.epochs = -1; }, "train.epochs is -1", "0 to 10000");
   refused(
       Train(), [](auto& o) { o.batch = 0; }, "train.batch is 0", "1 to 65536");

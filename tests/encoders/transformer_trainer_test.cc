@@ -94,6 +94,13 @@ TEST(TransformerTrainer, LearnsToFindTheLabels) {
   EXPECT_EQ(testing::precision_at_1(*after, training.set.labels, training.set.train), 100);
 }
 
+TEST(TransformerTrainer, LearnsFromALossThatNeedsWholeRows) {
+  Training training;
+  training.loss.name = "soft_top_k";
+  const auto encoder = training.trained();
+  EXPECT_GE(testing::precision_at_1(*encoder, training.set.labels, training.set.train), 95);
+}
+
 TEST(TransformerTrainer, LearnsFromSampledAndHardNegativesInSmallChunks) {
   Training training;
   training.options.negatives = 2;
