@@ -257,9 +257,11 @@ void RankedIndex::measure(const SortedRows& rows, EmbeddingView queries, const K
       given > 0 ? Tuning::Setting{given, recall_at(given)}
                 : tuning.smallest(knob.first, knob.last, options.recall, recall_at);
   options.*knob.saved = setting.value;
-  core_.reason += fmt::format("; {} {} {} recall@10 {:.4f} (asked for {}) {}", setting.value,
-                              knob.name, setting.recall >= options.recall ? "reach" : "only reach",
-                              setting.recall, options.recall, tuning.described());
+  const bool reached = (given > 0 ? setting.recall.mean : setting.recall.surely) >= options.recall;
+  core_.reason +=
+      fmt::format("; {} {} {} recall@10 {:.4f}, surely {:.4f} (asked for {}) {}", setting.value,
+                  knob.name, reached ? "reach" : "only reach", setting.recall.mean,
+                  setting.recall.surely, options.recall, tuning.described());
 }
 
 IndexCore load_core(const SectionFileReader& reader) {
