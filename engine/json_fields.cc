@@ -136,6 +136,13 @@ std::optional<EmbeddingMatrix> JsonFields::vectors(std::string_view name, std::s
   return result;
 }
 
+std::optional<JsonFields> JsonFields::object(std::string_view name) {
+  const json::value* found = find(name);
+  if (found == nullptr) return std::nullopt;
+  if (!found->is_object()) refuse(name, *found, "an object is expected");
+  return JsonFields(found->get_object());
+}
+
 std::optional<std::vector<JsonFields>> JsonFields::objects(std::string_view name,
                                                            std::size_t most) {
   const json::value* found = find(name);

@@ -31,6 +31,7 @@ class JsonFields {
                                                 std::size_t most_bytes);
   // 1 to `most` rows of `dim` numbers.
   std::optional<EmbeddingMatrix> vectors(std::string_view name, std::size_t most, int dim);
+  std::optional<JsonFields> object(std::string_view name);
   // 1 to `most` objects.
   std::optional<std::vector<JsonFields>> objects(std::string_view name, std::size_t most);
   // kInvalidInput for a field that no reader asked for; names the nearest that was.

@@ -110,7 +110,8 @@ std::vector<LabelRanking> LabelSearch::rank(EmbeddingView queries, int k,
   for (std::size_t i = 0; i < batches_.size(); ++i) {
     const ChangedLabels& batch = *batches_[i];
     if (batch.present() == 0) continue;
-    const auto changed = search_part(*batch.index(), batch.present(), i + 1, queries, wanted, {});
+    const auto changed =
+        search_part(*batch.index(), batch.present(), i + 1, queries, wanted, {.only = search.only});
     for (std::size_t j = 0; j < rows.size(); ++j) found[j] = merged(found[j], changed[j], wanted);
   }
   for (std::size_t i = 0; i < rows.size(); ++i) result[rows[i]] = std::move(found[i]);

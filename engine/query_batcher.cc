@@ -93,7 +93,7 @@ EmbeddingMatrix vectors_of(const Batch& batch) {
 
 // Rows that are searched alike are searched together: k rounded up to a power of two, so that one
 // request for a thousand does not make a thousand of every other.
-using SearchGroup = std::tuple<unsigned, int, int>;
+using SearchGroup = std::tuple<unsigned, int, int, std::shared_ptr<const IdSet>>;
 
 std::map<SearchGroup, std::vector<std::size_t>> groups_of(const Batch& batch) {
   std::map<SearchGroup, std::vector<std::size_t>> groups;
@@ -103,7 +103,7 @@ std::map<SearchGroup, std::vector<std::size_t>> groups_of(const Batch& batch) {
     std::vector<std::size_t>* rows =
         work.k == 0 ? nullptr
                     : &groups[{std::bit_ceil(std::max(8u, static_cast<unsigned>(work.k))),
-                               work.search.probes, work.search.ef}];
+                               work.search.probes, work.search.ef, work.search.only}];
     for (std::size_t i = 0; i < part.count; ++i, ++row)
       if (rows != nullptr) rows->push_back(row);
   }
@@ -113,8 +113,8 @@ std::map<SearchGroup, std::vector<std::size_t>> groups_of(const Batch& batch) {
 void search(const Batch& batch, Computed& computed) {
   computed.rankings.resize(batch.rows);
   for (const auto& [group, rows] : groups_of(batch)) {
-    const auto [k, probes, ef] = group;
-    const SearchOptions options{.probes = probes, .ef = ef};
+    const auto& [k, probes, ef, only] = group;
+    const SearchOptions options{.probes = probes, .ef = ef, .only = only};
     if (rows.size() == batch.rows) {
       computed.rankings = batch.engine->rank(computed.vectors, static_cast<int>(k), options);
       return;

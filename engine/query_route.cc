@@ -70,6 +70,20 @@ void check_one_kind(const JsonFields& fields) {
                      given));
 }
 
+constexpr std::size_t kMostFilterKeys = 10'000;
+constexpr std::size_t kMostKeyBytes = 4096;
+
+// The labels that may be answered; null: all.
+std::shared_ptr<const IdSet> filter_of(const RetrievalEngine& engine, JsonFields& fields) {
+  auto filter = fields.object("filter");
+  if (!filter) return nullptr;
+  const auto keys = filter->texts("keys", kMostFilterKeys, kMostKeyBytes);
+  filter->end();
+  ensure(keys.has_value(), ErrorKind::kInvalidInput,
+         "reading the request: 'filter' names nothing; give it 'keys', a list of label keys");
+  return engine.ids_of(*keys);
+}
+
 QueryWork work_of(const ApiCall& call, JsonFields& fields) {
   const ServeOptions& options = call.parts.options;
   QueryWork work;
@@ -78,6 +92,7 @@ QueryWork work_of(const ApiCall& call, JsonFields& fields) {
   work.k = static_cast<int>(fields.whole("k", 1, options.max_k).value_or(5));
   work.search.probes = static_cast<int>(fields.whole("probes", 0, 1 << 30).value_or(0));
   work.search.ef = static_cast<int>(fields.whole("ef", 0, 1 << 30).value_or(0));
+  work.search.only = filter_of(*call.parts.engine(), fields);
   const auto timeout = fields.whole("timeout_ms", 1, options.timeout_ms);
   work.deadline = Clock::now() + std::chrono::milliseconds(timeout.value_or(options.timeout_ms));
   return work;

@@ -98,6 +98,18 @@ struct RetrievalEngine::Impl {
     return base->names ? base->names->find(id) : std::nullopt;
   }
 
+  // The label that has the key now.
+  std::optional<LabelId> find(const std::string& key) const {
+    const std::optional<Label> opened = base->catalog.find_label(key);
+    if (opened) {
+      const ChangedLabel* changed = search.find_change(opened->id);
+      if (changed == nullptr || !changed->change.removed) return opened->id;
+    }
+    for (const auto& [id, changed] : search.last_changes())
+      if (!changed->change.removed && changed->label.key == key) return id;
+    return std::nullopt;
+  }
+
   std::shared_ptr<const OpenedGeneration> base;
   LabelSearch search;
   std::uint64_t labels = 0;
@@ -153,6 +165,19 @@ EmbeddingMatrix RetrievalEngine::encode(std::span<const std::string> texts) cons
 
 EmbeddingMatrix RetrievalEngine::encode_labels(std::span<const Label> labels) const {
   return impl_->base->encoder->encode_labels(labels);
+}
+
+std::shared_ptr<const IdSet> RetrievalEngine::ids_of(std::span<const std::string> keys) const {
+  std::vector<std::int64_t> ids;
+  for (const std::string& key : keys) {
+    const std::optional<LabelId> id = impl_->find(key);
+    ensure(id.has_value(), ErrorKind::kInvalidInput,
+           fmt::format("filtering labels: the store has {} labels but none of the key '{}'; give "
+                       "keys of labels",
+                       impl_->labels, key));
+    ids.push_back(value(*id));
+  }
+  return std::make_shared<IdSet>(std::move(ids));
 }
 
 std::vector<Label> RetrievalEngine::labels(const LabelRanking& ranking) const {

@@ -43,6 +43,8 @@ class RetrievalEngine {
   EmbeddingMatrix encode(std::span<const std::string> texts) const;
   EmbeddingMatrix encode_labels(std::span<const Label> labels) const;
 
+  // The ids of these labels, for SearchOptions::only. kInvalidInput for a key that no label has.
+  std::shared_ptr<const IdSet> ids_of(std::span<const std::string> keys) const;
   // Names of ranked labels in their order, from memory up to two million labels. kCorrupt for an id
   // that is no label.
   std::vector<Label> labels(const LabelRanking& ranking) const;

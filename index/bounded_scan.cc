@@ -6,11 +6,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
+#include <bit>
 #include <cstring>
-#include <functional>
-#include <limits>
-#include <span>
 
 namespace dexter {
 namespace {
@@ -94,16 +91,6 @@ const TileSet& tiles_of(ByteIsa isa) {
   return isa == ByteIsa::kAvx512Vnni ? kVnniTiles : kAvx2Tiles;
 }
 
-// A query's share of every interval:
-//   |q.x - scale (sum - offset) scale_i| <= |q| error_i + error norm_i + rounding.
-struct Query {
-  float scale = 0;
-  float norm = 0;           // |q|, rounded up
-  float error = 0;          // of its bytes
-  float rounding = 0;       // of the float32 sums on either side
-  std::int32_t offset = 0;  // what the rows' 128 add
-};
-
 struct Group {  // queries that one kernel call takes
   std::size_t first = 0;
   std::size_t count = 0;
@@ -111,53 +98,11 @@ struct Group {  // queries that one kernel call takes
   std::size_t packed = 0;  // where their words stand: [groups x queries of the kernel]
 };
 
-struct Interval {
-  float lower = 0;
-  float upper = 0;
-  std::uint32_t row = 0;
-};
-
-// The k-th largest lower end; there are at least k.
-float kth_lower(std::vector<float>& lower, std::size_t k) {
-  std::nth_element(lower.begin(), lower.begin() + static_cast<std::ptrdiff_t>(k - 1), lower.end(),
-                   std::greater<>());
-  return lower[k - 1];
-}
-
-// The rows of one thread that may still be among a query's k best.
-class Contenders {
- public:
-  explicit Contenders(std::size_t k) : k_(k), limit_(2 * k + 64) {}
-
-  float floor() const { return floor_; }  // an upper end below it is out
-  void offer(const Interval& interval) {
-    if (!(interval.upper >= floor_)) return;  // NaN stands for no row
-    intervals_.push_back(interval);
-    if (intervals_.size() >= limit_) prune();
-  }
-  const std::vector<Interval>& intervals() const { return intervals_; }
-
- private:
-  void prune() {
-    std::vector<float> lower;
-    lower.reserve(intervals_.size());
-    for (const Interval& i : intervals_) lower.push_back(i.lower);
-    floor_ = std::max(floor_, kth_lower(lower, k_));
-    std::erase_if(intervals_, [&](const Interval& i) { return i.upper < floor_; });
-    limit_ = std::max(limit_, 2 * intervals_.size());  // where many rows are alike
-  }
-
-  std::size_t k_;
-  std::size_t limit_;
-  std::vector<Interval> intervals_;
-  float floor_ = -std::numeric_limits<float>::infinity();
-};
-
-// Intervals of the 16 rows from number `first` on.
-void offer_block(const std::int32_t* sums, const ByteRows::Bounds& bounds, const Query& query,
-                 std::uint32_t first, Contenders& contenders) {
+// Intervals of the `allowed` among the 16 rows from number `first` on.
+void offer_block(const std::int32_t* sums, const ByteRows::Bounds& bounds, const ByteQuery& query,
+                 std::uint32_t first, unsigned allowed, Contenders& contenders) {
   alignas(32) float lower[kLanes], upper[kLanes];
-  int above = 0;
+  unsigned above = 0;  // a bit a lane
   for (std::size_t half = 0; half < kLanes; half += 8) {
     const auto load = [&](const float* values) { return _mm256_loadu_ps(values + half); };
     const __m256i sum =
@@ -172,66 +117,34 @@ void offer_block(const std::int32_t* sums, const ByteRows::Bounds& bounds, const
     const __m256 high = _mm256_add_ps(score, slack);
     _mm256_store_ps(lower + half, _mm256_sub_ps(score, slack));
     _mm256_store_ps(upper + half, high);
-    above |=
-        _mm256_movemask_ps(_mm256_cmp_ps(high, _mm256_set1_ps(contenders.floor()), _CMP_GE_OQ));
+    const __m256 enters = _mm256_cmp_ps(high, _mm256_set1_ps(contenders.floor()), _CMP_GE_OQ);
+    above |= static_cast<unsigned>(_mm256_movemask_ps(enters)) << half;
   }
-  if (above == 0) return;
-  for (std::size_t lane = 0; lane < kLanes; ++lane)
-    contenders.offer({lower[lane], upper[lane], first + static_cast<std::uint32_t>(lane)});
+  for (above &= allowed; above != 0; above &= above - 1) {
+    const auto lane = static_cast<std::uint32_t>(std::countr_zero(above));
+    contenders.offer({lower[lane], upper[lane], first + lane});
+  }
 }
 
-// A query and its words for a kernel that takes one.
-Query measured(std::span<const float> vector, const ByteRows& bytes, int limit,
-               std::span<std::int8_t> codes) {
-  constexpr double kUnit = 1.0 / (1 << 24);  // of float32's rounding
-  const ByteVector rounded = to_bytes(vector, limit, codes);
-  Query query{.scale = rounded.scale, .error = rounded.error};
-  double squares = 0;
-  for (const float v : vector) squares += static_cast<double>(v) * static_cast<double>(v);
-  query.norm = static_cast<float>(std::sqrt(squares) * (1 + 1e-6));
-  for (const std::int8_t code : codes) query.offset += 128 * code;
-  // A float32 sum of n products is off by at most n units of |q| |x|, or of the smallest normal
-  // number; a few more units are for the interval's own arithmetic.
-  const double steps = static_cast<double>(vector.size()) + 16;
-  const double length = static_cast<double>(query.norm) * static_cast<double>(bytes.largest_norm());
-  query.rounding = static_cast<float>(
-      steps * (kUnit * length + static_cast<double>(std::numeric_limits<float>::min())));
-  return query;
-}
-
-// What is left of some searches of one query, scored in float32.
-void score(std::span<const float> vector, std::span<const Contenders* const> searches,
-           std::size_t k, const BoundedRows& rows, std::span<Hit> best) {
-  std::vector<float> lower;
-  for (const Contenders* search : searches)
-    for (const Interval& interval : search->intervals()) lower.push_back(interval.lower);
-  const float floor =
-      lower.size() < k ? -std::numeric_limits<float>::infinity() : kth_lower(lower, k);
-  std::vector<Candidate> candidates;
-  for (const Contenders* search : searches)
-    for (const Interval& interval : search->intervals())
-      if (interval.upper >= floor)
-        candidates.push_back({rows.vectors.row(interval.row).data(),
-                              rows.slots.empty() ? interval.row : rows.slots[interval.row]});
-  rescore(vector, candidates, best);
-}
+constexpr unsigned kAllLanes = (1U << kLanes) - 1;
 
 class Scan {
  public:
-  Scan(EmbeddingView queries, int k, const BoundedRows& rows, ByteIsa isa)
-      : rows_(rows), bytes_(*rows.bytes), k_(static_cast<std::size_t>(k)), set_(tiles_of(isa)) {
+  Scan(EmbeddingView queries, const Wanted& wanted, const BoundedRows& rows,
+       std::span<const std::uint16_t> allowed, ByteIsa isa)
+      : wanted_(wanted), rows_(rows), bytes_(*rows.bytes), allowed_(allowed), set_(tiles_of(isa)) {
     codes_.resize(queries.rows() * bytes_.groups() * 4);
     for (std::size_t q = 0; q < queries.rows(); ++q)
       queries_.push_back(
-          measured(queries.row(q), bytes_, set_.query_limit,
-                   std::span(codes_).subspan(q * bytes_.groups() * 4, bytes_.groups() * 4)));
+          byte_query(queries.row(q), bytes_.largest_norm(), set_.query_limit,
+                     std::span(codes_).subspan(q * bytes_.groups() * 4, bytes_.groups() * 4)));
     pack(queries.rows());
   }
 
-  std::vector<Hit> run(EmbeddingView queries) const {
+  std::vector<std::vector<Hit>> run(EmbeddingView queries) const {
     const std::size_t count = queries_.size();
     const auto threads = static_cast<std::size_t>(omp_get_max_threads());
-    std::vector<Contenders> contenders(count * threads, Contenders(k_));
+    std::vector<Contenders> contenders(count * threads, Contenders(wanted_));
     // Below this a team of threads costs more than it saves.
     const bool worth_threads = bytes_.codes().size() * count > (std::size_t{1} << 20);
     const std::size_t step = blocks_per_task();
@@ -244,12 +157,12 @@ class Scan {
       for (std::size_t task = 0; task < tasks; ++task)
         look(task * step, std::min(bytes_.blocks(), (task + 1) * step), own);
     }
-    std::vector<Hit> best(count * k_);
+    std::vector<std::vector<Hit>> best(count);
 #pragma omp parallel for schedule(dynamic) if (count > 1)
     for (std::size_t q = 0; q < count; ++q) {
       std::vector<const Contenders*> searches;
       for (std::size_t t = 0; t < threads; ++t) searches.push_back(&contenders[t * count + q]);
-      score(queries.row(q), searches, k_, rows_, std::span(best).subspan(q * k_, k_));
+      best[q] = settled(queries.row(q), searches, wanted_, {rows_.vectors, rows_.slots});
     }
     return best;
   }
@@ -279,26 +192,34 @@ class Scan {
     return std::max<std::size_t>(1, (std::size_t{256} << 10) / panel) * ByteRows::kPanel;
   }
 
+  unsigned allowed(std::size_t block) const {
+    return allowed_.empty() ? kAllLanes : allowed_[block];
+  }
+
   void look(std::size_t begin, std::size_t end, std::span<Contenders> contenders) const {
     alignas(64) std::array<std::int32_t, kMostTileSums> sums;
     for (const Group& group : groups_) {
       const Tile& tile = *group.tile;
       for (std::size_t b = begin; b < end; b += tile.blocks) {
+        unsigned any = 0;
+        for (std::size_t i = 0; i < tile.blocks; ++i) any |= allowed(b + i);
+        if (any == 0) continue;
         tile.run(packed_.data() + group.packed, bytes_.block(b), bytes_.groups(), sums.data());
         for (std::size_t q = 0; q < group.count; ++q)
           for (std::size_t i = 0; i < tile.blocks; ++i)
             offer_block(sums.data() + (q * tile.blocks + i) * kLanes, bytes_.bounds(b + i),
                         queries_[group.first + q], static_cast<std::uint32_t>((b + i) * kLanes),
-                        contenders[group.first + q]);
+                        allowed(b + i), contenders[group.first + q]);
       }
     }
   }
 
+  const Wanted wanted_;
   const BoundedRows& rows_;
   const ByteRows& bytes_;
-  std::size_t k_;
+  std::span<const std::uint16_t> allowed_;  // empty: all lanes
   const TileSet& set_;
-  std::vector<Query> queries_;
+  std::vector<ByteQuery> queries_;
   std::vector<std::int8_t> codes_;  // [queries x groups x 4]
   std::vector<Group> groups_;
   std::vector<std::int32_t> packed_;
@@ -311,8 +232,26 @@ ByteIsa best_byte_isa() {
   return vnni ? ByteIsa::kAvx512Vnni : ByteIsa::kAvx2;
 }
 
+std::vector<std::vector<Hit>> bounded_scan(EmbeddingView queries, const Wanted& wanted,
+                                           const BoundedRows& rows,
+                                           std::span<const std::uint16_t> allowed, ByteIsa isa) {
+  return Scan(queries, wanted, rows, allowed, isa).run(queries);
+}
+
+std::vector<std::uint16_t> lanes_of(std::span<const std::uint32_t> places, std::size_t blocks) {
+  std::vector<std::uint16_t> lanes(blocks);
+  for (const std::uint32_t place : places)
+    lanes[place / kLanes] |= static_cast<std::uint16_t>(1U << place % kLanes);
+  return lanes;
+}
+
 std::vector<Hit> bounded_scan(EmbeddingView queries, int k, const BoundedRows& rows, ByteIsa isa) {
-  return Scan(queries, k, rows, isa).run(queries);
+  const auto width = static_cast<std::size_t>(k);
+  const auto found = bounded_scan(queries, Wanted{width}, rows, {}, isa);
+  std::vector<Hit> best(queries.rows() * width);
+  for (std::size_t q = 0; q < found.size(); ++q)
+    std::ranges::copy(found[q], best.begin() + static_cast<std::ptrdiff_t>(q * width));
+  return best;
 }
 
 void bounded_scan(std::span<const float> query, const BoundedRows& rows,
@@ -322,19 +261,21 @@ void bounded_scan(std::span<const float> query, const BoundedRows& rows,
   const Tile& tile = set.of_range;
   std::vector<std::int32_t> words(bytes.groups());
   std::vector<std::int8_t> codes(bytes.groups() * 4);
-  const Query measured_query = measured(query, bytes, set.query_limit, codes);
+  const ByteQuery measured = byte_query(query, bytes.largest_norm(), set.query_limit, codes);
   std::memcpy(words.data(), codes.data(), codes.size());
-  Contenders contenders(best.size());
+  const Wanted wanted{best.size()};
+  Contenders contenders(wanted);
   alignas(64) std::array<std::int32_t, kMostTileSums> sums;
   for (const BlockRange& range : ranges)
     for (std::size_t b = range.begin; b < range.end; b += tile.blocks) {
       tile.run(words.data(), bytes.block(b), bytes.groups(), sums.data());
       for (std::size_t i = 0; i < std::min(tile.blocks, range.end - b); ++i)
-        offer_block(sums.data() + i * kLanes, bytes.bounds(b + i), measured_query,
-                    static_cast<std::uint32_t>((b + i) * kLanes), contenders);
+        offer_block(sums.data() + i * kLanes, bytes.bounds(b + i), measured,
+                    static_cast<std::uint32_t>((b + i) * kLanes), kAllLanes, contenders);
     }
   const Contenders* only[] = {&contenders};
-  score(query, only, best.size(), rows, best);
+  std::fill(best.begin(), best.end(), Hit{});
+  std::ranges::copy(settled(query, only, wanted, {rows.vectors, rows.slots}), best.begin());
 }
 
 }  // namespace dexter

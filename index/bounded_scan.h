@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "index/byte_rows.h"
+#include "index/contenders.h"
 #include "index/row_scan.h"
 #include "storage/embedding_matrix.h"
 
@@ -31,13 +32,23 @@ struct BoundedRows {
 std::vector<Hit> bounded_scan(EmbeddingView queries, int k, const BoundedRows& rows,
                               ByteIsa isa = best_byte_isa());
 
+// The same for what is wanted of some rows only: bit i of allowed[b] stands for row i of block b;
+// an empty span allows all. Answers of each query, in order. Lanes without a row may be allowed.
+std::vector<std::vector<Hit>> bounded_scan(EmbeddingView queries, const Wanted& wanted,
+                                           const BoundedRows& rows,
+                                           std::span<const std::uint16_t> allowed,
+                                           ByteIsa isa = best_byte_isa());
+
+// Such bits of some places, in `blocks` blocks.
+std::vector<std::uint16_t> lanes_of(std::span<const std::uint32_t> places, std::size_t blocks);
+
 struct BlockRange {
   std::size_t begin = 0;
   std::size_t end = 0;
 };
 
-// The same for one query over some blocks of the rows, on the caller's thread: fills `best`. Three
-// blocks must follow the last of every range.
+// The k best for one query over some blocks of the rows, on the caller's thread: fills `best`.
+// Three blocks must follow the last of every range.
 void bounded_scan(std::span<const float> query, const BoundedRows& rows,
                   std::span<const BlockRange> ranges, std::span<Hit> best,
                   ByteIsa isa = best_byte_isa());

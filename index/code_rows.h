@@ -5,19 +5,19 @@
 #include <span>
 #include <vector>
 
+#include "index/contenders.h"
 #include "storage/embedding_matrix.h"
 
 namespace dexter {
 
 // A copy of vectors in one byte a value, row by row, for scores of single rows: component j of row
-// i is about scale_i * (code_ij - 128). Rows are padded to 64 bytes. Immutable; safe from many
-// threads.
+// i is about scale_i * (code_ij - 128), with the bounds of ByteRows. Rows are padded to 64 bytes.
+// Immutable; safe from many threads.
 class CodeRows {
  public:
   struct Query {
     std::vector<std::int8_t> codes;
-    float scale = 0;
-    std::int32_t offset = 0;  // what the rows' 128 add
+    ByteQuery bytes;
   };
 
   CodeRows() = default;
@@ -26,14 +26,24 @@ class CodeRows {
   Query query(std::span<const float> vector) const;
   // Inner product of the query and row `row`, to about a percent of their lengths.
   float score(const Query& query, std::size_t row) const;
+  // Where their inner product surely lies.
+  Interval interval(const Query& query, std::uint32_t row) const;
   void prefetch(std::size_t row) const;
 
-  std::size_t bytes() const { return codes_.size() + scales_.size() * sizeof(float); }
+  std::size_t bytes() const { return codes_.size() + rows_.size() * sizeof(ByteVector); }
 
  private:
   std::size_t stride_ = 0;
   std::vector<std::uint8_t> codes_;  // [rows x stride]
-  std::vector<float> scales_;        // [rows]
+  std::vector<ByteVector> rows_;     // [rows]
+  float largest_norm_ = 0;           // no vector is longer
 };
+
+// Exact search over some rows of `codes`, whose vectors are `vectors`, in two looks:
+// those of `allowed`, which ascend. Scores are RowScan's, bit for bit. Answers of each query, in
+// order. Uses OpenMP threads, over the rows.
+std::vector<std::vector<Hit>> code_scan(EmbeddingView queries, const Wanted& wanted,
+                                        const CodeRows& codes, EmbeddingView vectors,
+                                        std::span<const std::uint32_t> allowed);
 
 }  // namespace dexter

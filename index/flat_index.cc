@@ -1,5 +1,6 @@
 // Exact search over all rows.
 #include "index/bounded_scan.h"
+#include "index/gather_scan.h"
 #include "index/ranked_index.h"
 
 namespace dexter {
@@ -20,6 +21,14 @@ class FlatIndex final : public RankedIndex {
  protected:
   std::vector<Hit> hits(EmbeddingView queries, int k, const SearchOptions&) const override {
     return bounded_scan(queries, k, {&bytes_, rows_});
+  }
+  std::vector<std::vector<Hit>> exact_hits(
+      EmbeddingView queries, const Wanted& wanted,
+      const std::vector<std::uint32_t>* allowed) const override {
+    if (allowed == nullptr) return bounded_scan(queries, wanted, {&bytes_, rows_}, {});
+    if (worth_gathering(allowed->size(), rows_.rows()))
+      return gather_scan(queries, wanted, rows_, *allowed, *allowed);
+    return bounded_scan(queries, wanted, {&bytes_, rows_}, lanes_of(*allowed, bytes_.blocks()));
   }
   std::size_t row_bytes() const override {
     return values().size_bytes() + bytes_.codes().size_bytes() + bytes_.bounds().size_bytes();

@@ -4,6 +4,7 @@
 #include <faiss/utils/random.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include <spdlog/fmt/fmt.h>
 
@@ -39,6 +40,15 @@ class HnswIndex final : public FaissBacked {
            graph.neighbors.size() * sizeof(faiss::HNSW::storage_idx_t) +
            graph.offsets.size() * sizeof(std::size_t) + graph.levels.size() * sizeof(int) +
            codes_.bytes();
+  }
+
+  std::vector<std::vector<Hit>> exact_hits(
+      EmbeddingView queries, const Wanted& wanted,
+      const std::vector<std::uint32_t>* allowed) const override {
+    if (allowed != nullptr) return code_scan(queries, wanted, codes_, stored_view(), *allowed);
+    std::vector<std::uint32_t> all(core().ids.size());
+    std::iota(all.begin(), all.end(), 0U);
+    return code_scan(queries, wanted, codes_, stored_view(), all);
   }
 
   std::vector<Candidate> candidates(EmbeddingView queries, int k,

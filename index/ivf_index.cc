@@ -10,6 +10,7 @@
 
 #include "index/bounded_scan.h"
 #include "index/faiss_backed.h"
+#include "index/gather_scan.h"
 
 namespace dexter {
 namespace {
@@ -60,6 +61,7 @@ class IvfIndex final : public RankedIndex {
     }
     vectors_ = own_vectors_;
     bytes_ = ByteRows(vectors_, places);
+    place_rows();
   }
   // `reader` owns what `vectors` and `bytes` borrow.
   IvfIndex(IndexCore core, EmbeddingMatrix centroids, Lists lists, EmbeddingView vectors,
@@ -69,7 +71,9 @@ class IvfIndex final : public RankedIndex {
         centroids_(std::move(centroids)),
         lists_(std::move(lists)),
         vectors_(vectors),
-        bytes_(std::move(bytes)) {}
+        bytes_(std::move(bytes)) {
+    place_rows();
+  }
 
   void tune(const SortedRows& rows, EmbeddingView queries) {
     measure(rows, queries,
@@ -78,8 +82,12 @@ class IvfIndex final : public RankedIndex {
 
  protected:
   std::vector<Hit> hits(EmbeddingView queries, int k, const SearchOptions& options) const override;
+  std::vector<std::vector<Hit>> exact_hits(
+      EmbeddingView queries, const Wanted& wanted,
+      const std::vector<std::uint32_t>* allowed) const override;
   std::size_t row_bytes() const override {
-    return values().size_bytes() + bytes_.codes().size_bytes() + bytes_.bounds().size_bytes() +
+    return place_of_.size() * sizeof(std::uint32_t) + values().size_bytes() +
+           bytes_.codes().size_bytes() + bytes_.bounds().size_bytes() +
            (lists_.slots.size() + lists_.begins.size()) * sizeof(std::uint32_t) +
            centroids_.rows() * static_cast<std::size_t>(core().dim) * sizeof(float) +
            centroid_bytes_.codes().size_bytes();
@@ -100,6 +108,12 @@ class IvfIndex final : public RankedIndex {
     return {vectors_.data(), vectors_.rows() * static_cast<std::size_t>(vectors_.dim())};
   }
 
+  void place_rows() {
+    place_of_.resize(core().ids.size());
+    for (std::uint32_t place = 0; place < lists_.slots.size(); ++place)
+      if (lists_.slots[place] != kNoRow) place_of_[lists_.slots[place]] = place;
+  }
+
   std::shared_ptr<const SectionFileReader> reader_;
   EmbeddingMatrix centroids_;
   ByteRows centroid_bytes_{centroids_};
@@ -107,6 +121,7 @@ class IvfIndex final : public RankedIndex {
   EmbeddingMatrix own_vectors_;
   EmbeddingView vectors_;  // [places x dim]
   ByteRows bytes_;
+  std::vector<std::uint32_t> place_of_;  // each row
 };
 
 std::vector<Hit> IvfIndex::hits(EmbeddingView queries, int k, const SearchOptions& options) const {
@@ -125,6 +140,18 @@ std::vector<Hit> IvfIndex::hits(EmbeddingView queries, int k, const SearchOption
     bounded_scan(queries.row(i), rows, ranges, std::span(best).subspan(i * width, width));
   }
   return best;
+}
+
+std::vector<std::vector<Hit>> IvfIndex::exact_hits(
+    EmbeddingView queries, const Wanted& wanted, const std::vector<std::uint32_t>* allowed) const {
+  const BoundedRows rows{&bytes_, vectors_, lists_.slots};
+  if (allowed == nullptr) return bounded_scan(queries, wanted, rows, {});
+  std::vector<std::uint32_t> places;
+  places.reserve(allowed->size());
+  for (const std::uint32_t row : *allowed) places.push_back(place_of_[row]);
+  if (worth_gathering(allowed->size(), place_of_.size()))
+    return gather_scan(queries, wanted, vectors_, places, *allowed);
+  return bounded_scan(queries, wanted, rows, lanes_of(places, bytes_.blocks()));
 }
 
 std::size_t list_count(int asked, std::size_t rows) {

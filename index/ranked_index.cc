@@ -19,8 +19,8 @@ namespace {
 
 // Scores of one batch are selected together; longer batches go in parts of this many queries, fewer
 // when k is large, which bounds the memory of a search.
-std::size_t queries_at_once(int k) {
-  return std::clamp<std::size_t>((std::size_t{1} << 18) / static_cast<std::size_t>(k), 8, 256);
+std::size_t queries_at_once(std::size_t k) {
+  return std::clamp<std::size_t>((std::size_t{1} << 18) / k, 8, 256);
 }
 
 double length(std::span<const float> vector) {
@@ -154,29 +154,67 @@ void check_queries(EmbeddingView queries, const IndexCore& core, std::string_vie
   }
 }
 
-SearchResult RankedIndex::search(EmbeddingView queries, int k, const SearchOptions& options) const {
-  ensure(k >= 1, ErrorKind::kInvalidInput,
-         fmt::format("searching an index: k is {}; ask for at least 1", k));
+void RankedIndex::check(EmbeddingView queries, const SearchOptions& options) const {
   ensure(options.probes >= 0 && options.ef >= 0, ErrorKind::kInvalidInput,
          fmt::format(
              "searching an index: probes {} and ef {}; neither may be negative, 0 takes the saved",
              options.probes, options.ef));
   check_queries(queries, core_, "searching an index");
+}
+
+SearchResult RankedIndex::search(EmbeddingView queries, int k, const SearchOptions& options) const {
+  ensure(k >= 1, ErrorKind::kInvalidInput,
+         fmt::format("searching an index: k is {}; ask for at least 1", k));
+  check(queries, options);
   const auto width = static_cast<std::size_t>(k);
   SearchResult result{.k = k,
                       .ids = std::vector<std::int64_t>(queries.rows() * width, kNoId),
                       .scores = std::vector<float>(queries.rows() * width, Hit{}.score)};
-  const int found = static_cast<int>(std::min(width, core_.ids.size()));
-  if (found == 0) return result;
-  const std::size_t step = queries_at_once(found);
+  std::vector<std::uint32_t> allowed;
+  if (options.only) allowed = places_of(*options.only, core_.ids);
+  const std::size_t most = std::min(width, options.only ? allowed.size() : core_.ids.size());
+  if (most == 0) return result;
+  const auto put = [&](std::size_t query, std::size_t i, const Hit& hit) {
+    if (hit.row == kNoRow) return;
+    result.ids[query * width + i] = core_.ids[hit.row];
+    result.scores[query * width + i] = hit.score;
+  };
+  const std::size_t step = queries_at_once(most);
   for (std::size_t first = 0; first < queries.rows(); first += step) {
-    const std::size_t count = std::min(step, queries.rows() - first);
-    const std::vector<Hit> best = hits(queries.rows(first, count), found, options);
-    for (std::size_t i = 0; i < best.size(); ++i) {
-      if (best[i].row == kNoRow) continue;
-      const std::size_t place = (first + i / found) * width + i % found;
-      result.ids[place] = core_.ids[best[i].row];
-      result.scores[place] = best[i].score;
+    const EmbeddingView some = queries.rows(first, std::min(step, queries.rows() - first));
+    if (options.only) {
+      const auto best = exact_hits(some, Wanted{most}, &allowed);
+      for (std::size_t q = 0; q < best.size(); ++q)
+        for (std::size_t i = 0; i < best[q].size(); ++i) put(first + q, i, best[q][i]);
+    } else {
+      const std::vector<Hit> best = hits(some, static_cast<int>(most), options);
+      for (std::size_t i = 0; i < best.size(); ++i) put(first + i / most, i % most, best[i]);
+    }
+  }
+  return result;
+}
+
+RangeResult RankedIndex::search_above(EmbeddingView queries, float at_least,
+                                      const SearchOptions& options) const {
+  ensure(std::isfinite(at_least), ErrorKind::kInvalidInput,
+         fmt::format("searching an index: scores of at least {}; give a finite number", at_least));
+  check(queries, options);
+  RangeResult result{.begins = {0}, .ids = {}, .scores = {}};
+  std::vector<std::uint32_t> allowed;
+  if (options.only) allowed = places_of(*options.only, core_.ids);
+  const Wanted wanted{std::max<std::size_t>(1, core_.ids.size()), at_least};
+  const bool none = options.only ? allowed.empty() : core_.ids.empty();
+  const std::size_t step = queries_at_once(wanted.k);
+  for (std::size_t first = 0; first < queries.rows(); first += step) {
+    const EmbeddingView some = queries.rows(first, std::min(step, queries.rows() - first));
+    std::vector<std::vector<Hit>> found(some.rows());
+    if (!none) found = exact_hits(some, wanted, options.only ? &allowed : nullptr);
+    for (const std::vector<Hit>& of_query : found) {
+      for (const Hit& hit : of_query) {
+        result.ids.push_back(core_.ids[hit.row]);
+        result.scores.push_back(hit.score);
+      }
+      result.begins.push_back(result.ids.size());
     }
   }
   return result;
@@ -219,9 +257,11 @@ void RankedIndex::measure(const SortedRows& rows, EmbeddingView queries, const K
       given > 0 ? Tuning::Setting{given, recall_at(given)}
                 : tuning.smallest(knob.first, knob.last, options.recall, recall_at);
   options.*knob.saved = setting.value;
-  core_.reason += fmt::format("; {} {} {} recall@10 {:.4f} (asked for {}) {}", setting.value,
-                              knob.name, setting.recall >= options.recall ? "reach" : "only reach",
-                              setting.recall, options.recall, tuning.described());
+  const bool reached = (given > 0 ? setting.recall.mean : setting.recall.surely) >= options.recall;
+  core_.reason +=
+      fmt::format("; {} {} {} recall@10 {:.4f}, surely {:.4f} (asked for {}) {}", setting.value,
+                  knob.name, reached ? "reach" : "only reach", setting.recall.mean,
+                  setting.recall.surely, options.recall, tuning.described());
 }
 
 IndexCore load_core(const SectionFileReader& reader) {

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "index/row_scan.h"
+#include "index/contenders.h"
 #include "index/vector_index.h"
 #include "storage/error.h"
 
@@ -55,6 +55,8 @@ class RankedIndex : public VectorIndex {
   static constexpr std::string_view kFileType = "index";
 
   SearchResult search(EmbeddingView queries, int k, const SearchOptions& options) const final;
+  RangeResult search_above(EmbeddingView queries, float at_least,
+                           const SearchOptions& options) const final;
   IndexDescription describe() const final;
   FileRef save(const std::filesystem::path& file, const std::filesystem::path& root) const final;
 
@@ -62,9 +64,14 @@ class RankedIndex : public VectorIndex {
   explicit RankedIndex(IndexCore core) : core_(std::move(core)) {}
   const IndexCore& core() const { return core_; }
   IndexCore& core() { return core_; }  // while building
-  // 1 <= k <= size; [queries x k], in order, padded with Hit{}.
+  // Over all rows; 1 <= k <= size; [queries x k], in order, padded with Hit{}.
   virtual std::vector<Hit> hits(EmbeddingView queries, int k,
                                 const SearchOptions& options) const = 0;
+  // Exact, over the `allowed` rows, which ascend; null: over all. The answers of each query, in
+  // order.
+  virtual std::vector<std::vector<Hit>> exact_hits(
+      EmbeddingView queries, const Wanted& wanted,
+      const std::vector<std::uint32_t>* allowed) const = 0;
   virtual std::size_t row_bytes() const = 0;  // memory that rows and structure hold
   virtual void save_rows(SectionFileWriter& writer) const = 0;
 
@@ -80,6 +87,8 @@ class RankedIndex : public VectorIndex {
   void measure(const SortedRows& rows, EmbeddingView queries, const Knob& knob);
 
  private:
+  void check(EmbeddingView queries, const SearchOptions& options) const;
+
   IndexCore core_;
 };
 

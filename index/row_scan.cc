@@ -99,13 +99,12 @@ void offer_block(const float* scores, std::uint32_t first, std::uint32_t end, To
 constexpr std::size_t kChains = 8;
 
 template <std::size_t kCount>
-void score_chains(std::span<const float> query, const Candidate* candidates,
-                  std::vector<Hit>& hits) {
+void score_chains(std::span<const float> query, const Candidate* candidates, Hit* hits) {
   float sums[kCount] = {};
   for (std::size_t j = 0; j < query.size(); ++j)
     for (std::size_t c = 0; c < kCount; ++c)
       sums[c] = std::fma(query[j], candidates[c].vector[j], sums[c]);
-  for (std::size_t c = 0; c < kCount; ++c) hits.push_back({sums[c], candidates[c].row});
+  for (std::size_t c = 0; c < kCount; ++c) hits[c] = {sums[c], candidates[c].row};
 }
 
 // Blocks of one task: a quarter of a megabyte, which stays in the second-level cache while all
@@ -207,17 +206,21 @@ std::vector<Hit> RowScan::take() {
   return best;
 }
 
+void score_all(std::span<const float> query, std::span<const Candidate> candidates,
+               std::span<Hit> hits) {
+  std::size_t i = 0;
+  for (; i + kChains <= candidates.size(); i += kChains)
+    score_chains<kChains>(query, &candidates[i], &hits[i]);
+  for (; i < candidates.size(); ++i) score_chains<1>(query, &candidates[i], &hits[i]);
+}
+
 void rescore(std::span<const float> query, std::span<const Candidate> candidates,
              std::span<Hit> best) {
   std::vector<Candidate> present;
   for (const Candidate& c : candidates)
     if (c.vector != nullptr) present.push_back(c);
-  std::vector<Hit> hits;
-  hits.reserve(present.size());
-  std::size_t i = 0;
-  for (; i + kChains <= present.size(); i += kChains)
-    score_chains<kChains>(query, &present[i], hits);
-  for (; i < present.size(); ++i) score_chains<1>(query, &present[i], hits);
+  std::vector<Hit> hits(present.size());
+  score_all(query, present, hits);
   std::fill(best.begin(), best.end(), Hit{});
   std::partial_sort_copy(hits.begin(), hits.end(), best.begin(), best.end(), ranks_before);
 }

@@ -94,6 +94,10 @@ struct Candidate {
   std::uint32_t row = kNoRow;
 };
 
+// Scores of `candidates`, none absent, made as RowScan makes them. `hits` [candidates].
+void score_all(std::span<const float> query, std::span<const Candidate> candidates,
+               std::span<Hit> hits);
+
 // Scores candidates, which are distinct, as RowScan does, and fills `best` in order, padded with
 // Hit{}. Vectors have the query's length.
 void rescore(std::span<const float> query, std::span<const Candidate> candidates,

@@ -2,6 +2,7 @@
 #include "index/tuning.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <spdlog/fmt/fmt.h>
 
@@ -10,6 +11,7 @@ namespace {
 
 constexpr std::size_t kQueries = 1024;
 constexpr std::size_t kRowsAtOnce = 8192;
+constexpr double kOneInHundred = 2.326;  // standard deviations, one-sided
 
 EmbeddingMatrix spaced(EmbeddingView queries) {
   const std::size_t count = std::min(kQueries, queries.rows());
@@ -32,30 +34,45 @@ Tuning::Tuning(const SortedRows& rows, EmbeddingView queries, int seed)
   exact_ = scan.take();
 }
 
-double Tuning::recall(const Search& search) const {
+Tuning::Recall Tuning::recall(const Search& search) const {
   const std::vector<Hit> found = search(queries_, k_);
-  std::size_t right = 0;
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    const std::size_t last = (i / k_ + 1) * k_ - 1;
-    if (found[i].row != kNoRow && found[i].score >= exact_[last].score) ++right;
+  const auto k = static_cast<std::size_t>(k_);
+  std::vector<double> of_queries;
+  for (std::size_t first = 0; first < found.size(); first += k) {
+    const float last = exact_[first + k - 1].score;
+    const auto right = [&](const Hit& hit) { return hit.row != kNoRow && hit.score >= last; };
+    of_queries.push_back(
+        static_cast<double>(std::ranges::count_if(std::span(found).subspan(first, k), right)) /
+        static_cast<double>(k));
   }
-  return static_cast<double>(right) / static_cast<double>(exact_.size());
+  return estimate(of_queries, k_);
+}
+
+Tuning::Recall Tuning::estimate(std::span<const double> of_queries, int k) {
+  const auto count = static_cast<double>(of_queries.size());
+  double sum = 0, squares = 0;
+  for (const double recall : of_queries) sum += recall;
+  const double mean = sum / count;
+  for (const double recall : of_queries) squares += (recall - mean) * (recall - mean);
+  const double variance =
+      std::max(squares / std::max(1.0, count - 1) / count, mean * (1 - mean) / (count * k));
+  return {mean, std::max(0.0, mean - kOneInHundred * std::sqrt(variance))};
 }
 
 Tuning::Setting Tuning::smallest(int first, int last, double target,
-                                 const std::function<double(int)>& recall_at) const {
+                                 const std::function<Recall(int)>& recall_at) const {
   int below = first - 1;  // the largest value known to miss the target
-  Setting reached{std::min(first, last), 0};
+  Setting reached{std::min(first, last), {}};
   for (;; reached.value = std::min(reached.value * 2, last)) {
     reached.recall = recall_at(reached.value);
-    if (reached.recall >= target || reached.value == last) break;
+    if (reached.recall.surely >= target || reached.value == last) break;
     below = reached.value;
   }
   // A gap of an eighth is fine enough: recall is flat there.
-  while (reached.recall >= target && reached.value - below > 1 + reached.value / 8) {
+  while (reached.recall.surely >= target && reached.value - below > 1 + reached.value / 8) {
     const int middle = below + (reached.value - below) / 2;
-    const double recall = recall_at(middle);
-    if (recall >= target)
+    const Recall recall = recall_at(middle);
+    if (recall.surely >= target)
       reached = {middle, recall};
     else
       below = middle;

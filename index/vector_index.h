@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "index/id_set.h"
 #include "storage/embedding_matrix.h"
 #include "storage/section_file.h"
 
@@ -43,6 +44,9 @@ void visit(Visitor& v, IndexOptions& o) {
 struct SearchOptions {
   int probes = 0;  // 0: as saved with the index
   int ef = 0;
+  // Answers come from these ids alone, and are exact whatever the kind; null: from all. Ids that
+  // the index does not hold count for nothing.
+  std::shared_ptr<const IdSet> only = nullptr;
 };
 
 // Row i holds `k` hits, best first, ties by ascending id; missing hits are kNoId with score
@@ -51,6 +55,13 @@ struct SearchResult {
   int k = 0;
   std::vector<std::int64_t> ids;  // [queries x k]
   std::vector<float> scores;      // [queries x k], inner products
+};
+
+// The hits of query i are [begins[i], begins[i + 1]), best first, ties by ascending id.
+struct RangeResult {
+  std::vector<std::size_t> begins;  // [queries + 1]
+  std::vector<std::int64_t> ids;
+  std::vector<float> scores;
 };
 
 struct IndexDescription {
@@ -68,10 +79,14 @@ struct IndexDescription {
 class VectorIndex {
  public:
   virtual ~VectorIndex() = default;
-  // The k vectors of largest inner product for each query row [n x dim]. k >= 1. Uses OpenMP
-  // threads.
+  // The k vectors of largest inner product for each query row [n x dim]. k >= 1, of any size. Uses
+  // OpenMP threads.
   virtual SearchResult search(EmbeddingView queries, int k,
                               const SearchOptions& options = {}) const = 0;
+  // All vectors whose inner product with the query is `at_least` or more; exact whatever the kind,
+  // and at the cost of exact search. kInvalidInput where `at_least` is not finite.
+  virtual RangeResult search_above(EmbeddingView queries, float at_least,
+                                   const SearchOptions& options = {}) const = 0;
   virtual IndexDescription describe() const = 0;
   // Writes a section file of type "index" and returns its reference, relative to `root`.
   virtual FileRef save(const std::filesystem::path& file,

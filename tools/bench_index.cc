@@ -55,6 +55,7 @@ std::string json_of(const IndexMeasurement& m) {
   return json_line({{"kind", m.kind},
                     {"setting", m.setting},
                     {"batch", m.batch},
+                    {"filter", m.filter},
                     {"queries_per_second", m.queries_per_second},
                     {"recall", m.recall},
                     {"build_seconds", m.build_seconds},
@@ -75,7 +76,9 @@ ExitCode run_bench(Context& context, const BenchArguments& arguments) {
       return;
     }
     context.terminal.remark(fmt::format("measured {} in batches of {}", m.kind, m.batch));
-    table.row({m.kind, m.setting, thousands(static_cast<std::uint64_t>(m.batch)),
+    const std::string among =
+        m.filter < 1 ? fmt::format(", among {:.2g} %", 100 * m.filter) : std::string();
+    table.row({m.kind, m.setting + among, thousands(static_cast<std::uint64_t>(m.batch)),
                rate_of(m.queries_per_second), fmt::format("{:.4f}", m.recall),
                duration_of(m.build_seconds), fmt::format("{:.0f}", m.bytes_per_vector)});
   });
@@ -113,6 +116,11 @@ Runner add(CLI::App& app, Context& context) {
       ->delimiter(',')
       ->default_str("1,64")
       ->group(group);
+  app.add_option("--filter", arguments->bench.filter,
+                 "measure each search again among this share of the vectors, drawn at random")
+      ->type_name("SHARE")
+      ->default_str("1")
+      ->group(group);
   app.add_option("--recall", arguments->bench.index.recall,
                  "recall@10 that approximate kinds are tuned to")
       ->type_name("SHARE")
@@ -139,7 +147,8 @@ constinit const Verb kBenchIndexVerb = {
         "With --json each line is one kind in one batch size.",
     .examples =
         "dexter bench index --store my-store\n"
-        "dexter bench index --base labels.npy --queries test.npy --kinds flat,hnsw --recall 0.95",
+        "dexter bench index --base labels.npy --queries test.npy --kinds flat,hnsw --recall 0.95\n"
+        "dexter bench index --base labels.npy --queries test.npy --filter 0.01",
     .next = "dexter index --store my-store --kind KIND",
     .interrupted = "what was printed stands; nothing else was written",
     .needs_store = false,

@@ -23,6 +23,7 @@ struct QueryArguments {
   std::vector<std::string> texts;
   int k = 5;
   int threads = 0;
+  std::vector<std::string> only;
   SearchOptions search;
 };
 
@@ -65,9 +66,10 @@ void drop_blank(std::vector<std::string>& lines) {
   });
 }
 
-ExitCode run_query(Context& context, const QueryArguments& arguments) {
+ExitCode run_query(Context& context, QueryArguments arguments) {
   set_threads(arguments.threads);
   const RetrievalEngine engine = RetrievalEngine::open(context.store);
+  if (!arguments.only.empty()) arguments.search.only = engine.ids_of(arguments.only);
   if (!arguments.texts.empty()) {
     answer(context, engine, arguments, arguments.texts);
     return ExitCode::kOk;
@@ -93,6 +95,11 @@ Runner add(CLI::App& app, Context& context) {
       ->type_name("N")
       ->default_str("5")
       ->check(CLI::Range(1, 1 << 20).description(""))
+      ->group(answers);
+  app.add_option("--only", arguments->only,
+                 "answer with this label or others named so; give it once for each")
+      ->type_name("KEY")
+      ->allow_extra_args(false)
       ->group(answers);
   app.add_option("--probes", arguments->search.probes,
                  "ivf: lists read per query; 0 takes what the index was tuned to")

@@ -100,6 +100,12 @@ TEST_F(TinyApi, LeavesOutLabelsBelowTheThreshold) {
   EXPECT_EQ(cut.at("results").at(0).at("labels").as_array().size(), 4u);
 }
 
+TEST_F(TinyApi, AnswersWithTheLabelsOfAFilterAlone) {
+  const json::value body = json::parse(
+      query(R"({"text": "a cat", "k": 3, "filter": {"keys": ["music", "animals"]}})").body);
+  EXPECT_THAT(keys(body.at("results").at(0)), ::testing::ElementsAre("animals", "music"));
+}
+
 TEST_F(TinyApi, AnswersATextOfUnknownWordsWithNoLabel) {
   const HttpReply reply = query(R"({"text": ""})");
   EXPECT_THAT(reply.body, HasSubstr(R"("results":[{"labels":[]}])"));
@@ -130,6 +136,11 @@ TEST_F(TinyApi, TellsWhatIsWrongWithAQuery) {
       {R"({"text": "a", "threshold": "x"})", "a number"},
       {R"({"text": "a", "timing": 1})", "true or false"},
       {R"({"text": "a", "fields": ["nam"]})", "nearest is 'name'"},
+      {R"({"text": "a", "filter": []})", "an object is expected"},
+      {R"({"text": "a", "filter": {}})", "give it 'keys'"},
+      {R"({"text": "a", "filter": {"key": ["music"]}})", "nearest is 'keys'"},
+      {R"({"text": "a", "filter": {"keys": ["no such label"]}})",
+       "none of the key 'no such label'"},
       {R"({"vectors": [[1, 2]]})", "32 numbers"},
       {R"({"vectors": [1]})", "32 numbers"},
       {R"({"vectors": [])" + std::string(1, '}'), "1 to 3"},

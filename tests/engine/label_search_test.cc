@@ -142,6 +142,25 @@ TEST(LabelSearch, GivesNothingWhereEveryLabelIsRemoved) {
   expect_rankings(labels, 5, random);
 }
 
+// Among 60 labels of the index and 20 changed ones, some of them removed, every third is allowed.
+TEST(LabelSearch, AnswersWithAllowedLabelsAlone) {
+  std::mt19937 random(9);
+  Labels labels(60, random);
+  std::vector<std::int64_t> ids;
+  for (std::uint32_t id = 0; id < 80; id += 3) ids.push_back(id);
+  for (std::uint32_t id = 50; id < 70; ++id) labels.put(id, unit_vector(random));
+  for (const std::uint32_t id : {3u, 6u, 54u}) labels.remove(id);
+  const LabelSearch search = labels.search();
+  std::erase_if(labels.present, [](const auto& label) { return label.first % 3 != 0; });
+  const EmbeddingMatrix query = matrix_of({unit_vector(random)});
+  for (const int k : {1, 4, 50}) {
+    const LabelRanking found = search.rank(query, k, {.only = std::make_shared<IdSet>(ids)})[0];
+    const LabelRanking expected = labels.expected(query.row(0), static_cast<std::size_t>(k));
+    ASSERT_EQ(found.size(), expected.size());
+    for (std::size_t i = 0; i < found.size(); ++i) EXPECT_EQ(found[i].id, expected[i].id);
+  }
+}
+
 // Label 7 of the index and 2 of the changes have the same vector: the smaller id comes first.
 TEST(LabelSearch, BreaksTiesByAscendingId) {
   std::mt19937 random(7);

@@ -67,6 +67,23 @@ TEST_F(TinyLiveStore, AnswersWithAnAddedLabelAtOnceAndAfterReopening) {
   EXPECT_EQ(live_->find_label("new")->name, "name of new");
 }
 
+TEST_F(TinyLiveStore, KnowsTheIdsOfLabelsAsTheyAreNow) {
+  const std::vector<std::string> both = {"new", "music"};
+  live_->put_labels(Labels{label("new", "rain and snow"), label("other", "ice")});
+  const auto before = live_->engine()->ids_of(both);
+  ASSERT_EQ(before->ids().size(), 2u);
+  live_->remove_labels(both);
+  EXPECT_THROW(live_->engine()->ids_of(both), Error);
+  live_->put_labels(Labels{label("music", "songs"), label("new", "rain")});
+  const auto after = live_->engine()->ids_of(both);
+  const std::vector<std::string> texts = {"songs in the rain"};
+  const LabelRanking found = live_->engine()->rank(texts, 5, {.only = after})[0];
+  ASSERT_EQ(found.size(), 2u);
+  std::vector<std::string> keys;
+  for (const Label& l : live_->engine()->labels(found)) keys.push_back(l.key);
+  EXPECT_THAT(keys, ::testing::UnorderedElementsAre("new", "music"));
+}
+
 TEST_F(TinyLiveStore, ShowsTheNameOfAReplacedLabelAndCountsIt) {
   live_->put_labels(Labels{label("one", "rain and snow")});
   const auto before = live_->engine();

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "tests/index/vectors.h"
 #include "tests/support/expect_error.h"
 
@@ -43,6 +45,22 @@ TEST(IndexBench, GivesEachKindInEachBatchSizeInOrder) {
   EXPECT_NE(all[4].setting.find(" lists, "), std::string::npos);
 }
 
+TEST(IndexBench, MeasuresFilteredSearchesBesideTheOthers) {
+  const Vectors vectors(2000, 16, 3);
+  IndexBenchOptions options = options_of({"hnsw", "ivf"});
+  options.filter = 0.01;
+  const auto all = measured(options, vectors.matrix, vectors.queries);
+  ASSERT_EQ(all.size(), 8U);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const bool filtered = i % 4 >= 2;
+    EXPECT_EQ(all[i].filter, filtered ? 0.01 : 1);
+    EXPECT_EQ(all[i].batch, i % 2 == 0 ? 1 : 7);
+    if (filtered) {
+      EXPECT_EQ(all[i].recall, 1);
+    }
+  }
+}
+
 // Three vectors have no ten neighbours: what cannot be found is not missed.
 TEST(IndexBench, CountsRecallOverTheAnswersThereAre) {
   const Vectors vectors(3, 8, 3);
@@ -65,6 +83,11 @@ TEST(IndexBench, RefusesWhatCannotBeMeasured) {
   IndexBenchOptions none = options_of({"flat"});
   none.batches = {0};
   refused(none, vectors.queries, "a batch of 0");
+  for (const double share : {0.0, 1.5, std::nan("")}) {
+    none = options_of({"flat"});
+    none.filter = share;
+    refused(none, vectors.queries, "a filter of");
+  }
   none = options_of({"flat"});
   none.k = 0;
   refused(none, vectors.queries, "k is 0");

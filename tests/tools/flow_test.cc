@@ -45,6 +45,9 @@ TEST(CommandLineFlow, GoesFromACorpusToAnswers) {
   const Outcome answer = run_ok({"query", "--store", tiny.store, "-k", "2", "a grey cat"});
   EXPECT_THAT(answer.out, StartsWith("a grey cat\n"));
   EXPECT_THAT(lines_of(answer.out).at(1), HasSubstr("Animals"));
+  EXPECT_EQ(first_key(json_of(
+                {"query", "--store", tiny.store, "--json", "--only", "music", "a grey cat"})),
+            "music");
 
   const json::object figures = json_of({"eval", "--store", tiny.store, "--json"});
   for (const char* key : {"P@1", "P@3", "P@5", "R@10", "nDCG@5", "PSP@5", "queries_per_second"})
