@@ -214,19 +214,28 @@ void extract_sparse(std::string_view text, std::vector<RawFeature>& out) {
   scale_values(out, first, squares, 1);
 }
 
+void split(std::string_view text, Words& words) {
+  words.bytes.clear();
+  words.spans.clear();
+  is_ascii(text) ? split_ascii(text, words) : split_unicode(text, words);
+}
+
 }  // namespace
+
+std::vector<std::string> folded_words(std::string_view text) {
+  Words words;
+  split(text, words);
+  std::vector<std::string> result;
+  result.reserve(words.spans.size());
+  for (std::size_t i = 0; i < words.spans.size(); ++i) result.emplace_back(words[i]);
+  return result;
+}
 
 void extract_features(std::string_view text, TextKind kind, const FeatureOptions& options,
                       std::vector<RawFeature>& out) {
   if (kind == TextKind::kSparse) return extract_sparse(text, out);
   thread_local Words words;
-  words.bytes.clear();
-  words.spans.clear();
-  if (is_ascii(text))
-    split_ascii(text, words);
-  else
-    split_unicode(text, words);
-
+  split(text, words);
   std::size_t first = out.size();
   const std::size_t words_begin = first;
   for (std::size_t i = 0; i < words.spans.size(); ++i)

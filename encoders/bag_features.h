@@ -16,6 +16,9 @@ namespace dexter {
 // n-grams of words, after Unicode NFKC and case folding. A sparse text gives the features it names.
 // Words are maximal runs of letters, marks and digits.
 
+// The words of a text so folded, in their order.
+std::vector<std::string> folded_words(std::string_view text);
+
 struct FeatureOptions {
   int min_count = 2;           // texts a feature must occur in
   int max_features = 1 << 20;  // most frequent first

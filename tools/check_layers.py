@@ -29,6 +29,7 @@ LIBRARIES = {
     "Boost.JSON": (r"boost/json", r"(storage|encoders|engine|tools)/\w+\.cc|engine/json_fields\.h"),
     "Boost.Locale": (r"boost/locale/utf\.hpp", r"storage/\w+\.cc"),
     "spdlog": (r"spdlog/", r"\w+/\w+\.cc"),
+    "Snowball": (r"libstemmer\.h", r"engine/bm25\.cc"),
     "CLI11": (r"CLI/", r"tools/\w+\.(cc|h)"),
     "utf8proc": (r"utf8proc\.h", r"encoders/\w+\.cc"),
     "xxHash": (r"xxhash\.h|xxh3\.h", r"(storage|encoders)/\w+\.cc"),

@@ -48,24 +48,28 @@ QueryEnd end_of(QueryBatcher& batcher, QueryWork query) {
   return submit(batcher, std::move(query)).get().end;
 }
 
-// Keeps the one worker of a batcher busy until it is let go.
+// Keeps the one worker of a batcher busy until it is let go. The worker may still be leaving when
+// the gate is gone, so it owns the latches too.
 class Gate {
  public:
   explicit Gate(QueryBatcher& batcher) {
-    batcher.submit(work({"gate"}), [this](QueryAnswer&&) {
-      reached_.count_down();
-      open_.wait();
+    batcher.submit(work({"gate"}), [latches = latches_](QueryAnswer&&) {
+      latches->reached.count_down();
+      latches->open.wait();
     });
-    reached_.wait();
+    latches_->reached.wait();
   }
   ~Gate() { open(); }
   void open() {
-    if (!std::exchange(is_open_, true)) open_.count_down();
+    if (!std::exchange(is_open_, true)) latches_->open.count_down();
   }
 
  private:
-  std::latch reached_{1};
-  std::latch open_{1};
+  struct Latches {
+    std::latch reached{1};
+    std::latch open{1};
+  };
+  std::shared_ptr<Latches> latches_ = std::make_shared<Latches>();
   bool is_open_ = false;
 };
 

@@ -1,0 +1,75 @@
+#include "tools/demos_arguments.h"
+
+#include <utility>
+
+#include <spdlog/fmt/fmt.h>
+
+namespace dexter {
+namespace {
+
+std::string strategies() {
+  std::string text;
+  for (const DemoStrategy& row : demo_strategies())
+    text += fmt::format("{}{} ({})", text.empty() ? "" : ", ", row.name, row.summary);
+  return text;
+}
+
+}  // namespace
+
+void DemoArguments::add_to(CLI::App& app) {
+  const auto range = [](auto least, auto most) { return CLI::Range(least, most).description(""); };
+  const char* choice = "Choice";
+  app.add_option("-k", query.k, "demonstrations for each text")
+      ->type_name("N")
+      ->default_str("8")
+      ->check(range(1, 1 << 16))
+      ->group(choice);
+  app.add_option("--strategy", query.strategy,
+                 strategies() + "; dense where there is an encoder, else bm25")
+      ->type_name("NAME")
+      ->group(choice);
+  app.add_option("--pool", query.pool, "candidates that the strategy chooses from")
+      ->type_name("N")
+      ->default_str("100")
+      ->check(range(1, 1 << 20))
+      ->group(choice);
+  app.add_option("--exclude", exclude,
+                 "leave out inputs with the same words (same), or nearly the same ones too (near)")
+      ->type_name("none|same|near")
+      ->default_str("none")
+      ->check(CLI::IsMember({"none", "same", "near"}).description(""))
+      ->group(choice);
+  app.add_flag("--balanced", query.balanced, "outputs take turns")->group(choice);
+  app.add_option("--mmr-balance", query.options.mmr_balance,
+                 "mmr: weight of relevance beside that of novelty")
+      ->type_name("X")
+      ->default_str("0.5")
+      ->check(range(0.0, 1.0))
+      ->group(choice);
+  app.add_option("--dpp-scale", query.options.dpp_scale,
+                 "dpp: small for relevance, large for diversity")
+      ->type_name("X")
+      ->default_str("0.1")
+      ->check(range(1e-3, 1e3))
+      ->group(choice);
+  app.add_option("--seed", query.options.seed, "of random")->type_name("N")->group(choice);
+  app.add_option("--stemmer", bm25.stemmer, "of bm25: a Snowball stemmer's name, or none")
+      ->type_name("LANGUAGE")
+      ->default_str("english")
+      ->group(choice);
+  app.add_option("--threads", threads, "threads; 0 takes every core")
+      ->type_name("N")
+      ->check(range(0, 1 << 30))
+      ->group("General");
+}
+
+DemoQuery DemoArguments::query_of(std::string text) const {
+  DemoQuery made = query;
+  made.text = std::move(text);
+  made.exclude = exclude == "near"   ? Exclude::kNear
+                 : exclude == "same" ? Exclude::kSame
+                                     : Exclude::kNone;
+  return made;
+}
+
+}  // namespace dexter
