@@ -3,6 +3,7 @@
 #include <atomic>
 #include <future>
 #include <latch>
+#include <memory>
 #include <string>
 #include <thread>
 #include <utility>
@@ -150,9 +151,9 @@ TEST(QueryBatcher, MakesAGreedyClientGiveWay) {
 }
 
 TEST(QueryBatcher, LetsClientsTakeTurns) {
-  QueryBatcher batcher({.workers = 1, .batch = 1}, [] { return tiny::shared_engine(); });
   std::vector<std::string> order;
   std::latch all{5};
+  QueryBatcher batcher({.workers = 1, .batch = 1}, [] { return tiny::shared_engine(); });
   {
     Gate gate(batcher);
     for (const std::string name : {"a1", "a2", "a3", "b1", "c1"})
