@@ -58,10 +58,10 @@ Exchange exchange_in_pieces(std::string_view input, std::size_t piece) {
   Exchange exchange;
   const Pair pair;
   asio::io_context context(1);
-  SessionShared shared{};
-  shared.options.header_bytes = 2048;
-  shared.options.body_bytes = 1024;
-  shared.handler = noting(exchange);
+  ServeOptions options;
+  options.header_bytes = 2048;
+  options.body_bytes = 1024;
+  SessionShared shared(options, noting(exchange));
   asio::ip::tcp::socket socket(asio::make_strand(context));
   socket.assign(asio::ip::tcp::v4(), pair.ends[1]);
   const auto session = std::make_shared<HttpSession>(std::move(socket), shared);
