@@ -4,7 +4,10 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
+#include <cstring>
 #include <random>
 
 #include "encoders/options_text.h"
@@ -51,6 +54,45 @@ void add_weights(SectionFileWriter& file, std::string_view name, const BagModel&
   file.end();
 }
 
+template <class T>
+std::vector<T> values_of(const SectionFileReader& file, std::string_view name, std::size_t count) {
+  const std::span<const std::byte> bytes = file.section(name);
+  ensure(bytes.size() == count * sizeof(T), ErrorKind::kCorrupt,
+         fmt::format("reading an encoder: section {} has {} bytes where {} belong; train again",
+                     name, bytes.size(), count * sizeof(T)));
+  std::vector<T> values(count);
+  std::memcpy(values.data(), bytes.data(), bytes.size());
+  return values;
+}
+
+// The inverse of add_halves and of add_weights, for `rows` rows of all blocks.
+void read_halves(const SectionFileReader& file, std::string_view name, std::size_t rows,
+                 BagModel& model, std::vector<float> BagBlock::*values) {
+  const auto dim = static_cast<std::size_t>(model.options.dim);
+  const auto width = static_cast<std::size_t>(model.width());
+  const auto halves = values_of<std::uint16_t>(file, name, rows * dim);
+  for (std::size_t b = 0; b < model.blocks.size(); ++b) {
+    std::vector<float>& out = model.blocks[b].*values;
+    out.resize(rows * width);
+    for (std::size_t i = 0; i < rows; ++i)
+      row_kernels().from_half(&halves[i * dim + b * width], &out[i * width], width);
+  }
+}
+
+void read_weights(const SectionFileReader& file, std::string_view name, BagModel& model,
+                  ResidualLayer BagBlock::*layer, std::vector<float> ResidualLayer::*weights) {
+  const auto own = static_cast<std::size_t>(model.width() * model.options.hidden);
+  const auto all = values_of<float>(file, name, own * model.blocks.size());
+  auto first = all.begin();
+  for (BagBlock& block : model.blocks) {
+    const auto last = first + static_cast<std::ptrdiff_t>(own);
+    (block.*layer).dim = model.width();
+    (block.*layer).hidden = model.options.hidden;
+    (block.*layer.*weights).assign(first, last);
+    first = last;
+  }
+}
+
 }  // namespace
 
 FeatureOptions feature_options(const EncoderOptions& options) {
@@ -93,6 +135,24 @@ BagModel BagModel::initial(const EncoderOptions& options, const TrainingSet& set
       fill_normal(block.free_vectors, salt);  // labels have no text
     ++salt;
   }
+  return model;
+}
+
+BagModel BagModel::read(const SectionFileReader& file) {
+  BagModel model;
+  read_options_text(file.text("options"), model.options, model.text_kind);
+  model.options.blocks = model.options.block_count();
+  model.blocks.resize(static_cast<std::size_t>(model.options.blocks));
+  const std::size_t features = file.section("feature_hashes").size() / sizeof(std::uint64_t);
+  const std::size_t labels = file.section("label_fingerprints").size() / sizeof(std::uint64_t);
+  model.vocabulary = FeatureVocabulary(values_of<std::uint64_t>(file, "feature_hashes", features));
+  model.label_fingerprints = values_of<std::uint64_t>(file, "label_fingerprints", labels);
+  read_halves(file, "feature_vectors", features, model, &BagBlock::table);
+  read_halves(file, "free_vectors", labels, model, &BagBlock::free_vectors);
+  read_weights(file, "document_w1", model, &BagBlock::document_layer, &ResidualLayer::w1);
+  read_weights(file, "document_w2", model, &BagBlock::document_layer, &ResidualLayer::w2);
+  read_weights(file, "label_w1", model, &BagBlock::label_layer, &ResidualLayer::w1);
+  read_weights(file, "label_w2", model, &BagBlock::label_layer, &ResidualLayer::w2);
   return model;
 }
 

@@ -9,6 +9,7 @@
 #include "encoders/bag_features.h"
 #include "encoders/residual_layer.h"
 #include "encoders/trainer.h"
+#include "storage/section_file.h"
 
 namespace dexter {
 
@@ -44,6 +45,8 @@ struct BagModel {
   // Vocabulary and initial values for a set, from `seed`.
   static BagModel initial(const EncoderOptions& options, const TrainingSet& set,
                           std::uint64_t seed);
+  // Of a file that `save` wrote. kCorrupt where its parts do not fit together.
+  static BagModel read(const SectionFileReader& file);
   // Tables are stored in half precision, the blocks of a row side by side. The file is committed
   // when this returns.
   FileRef save(const std::filesystem::path& root, const std::string& name) const;

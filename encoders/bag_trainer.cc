@@ -7,10 +7,14 @@
 #include <chrono>
 #include <numeric>
 
+#include "encoders/batch_order.h"
+
 namespace dexter {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t kVectorChunk = 4096;  // bounds what the sides keep
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -129,12 +133,28 @@ const EpochRecord& BagTrainer::run_epoch() {
   return state_.history.back();
 }
 
+// The first epoch's vectors say nothing yet.
+std::vector<std::uint32_t> BagTrainer::order_of(BlockTrainer& trainer, std::mt19937_64& random) {
+  const std::size_t documents = positives_.size();
+  if (options_.batches != "clustered" || state_.epoch == 0)
+    return shuffled_order(documents, random);
+  const auto width = static_cast<std::size_t>(model_.width());
+  std::vector<float> vectors(documents * width);
+  std::vector<std::uint32_t> rows;
+  for (std::size_t first = 0; first < documents; first += kVectorChunk) {
+    rows.resize(std::min(kVectorChunk, documents - first));
+    std::iota(rows.begin(), rows.end(), static_cast<std::uint32_t>(first));
+    trainer.document_side.forward(documents_, rows, nullptr);
+    std::copy_n(trainer.document_side.vectors(), rows.size() * width, &vectors[first * width]);
+  }
+  return clustered_order({vectors.data(), documents, model_.width()},
+                         static_cast<std::size_t>(options_.cluster), random);
+}
+
 double BagTrainer::run_block(std::size_t block) {
   const auto epoch = static_cast<std::uint64_t>(state_.epoch + 1);
   std::mt19937_64 random(mixed_seed(mixed_seed(options_.seed, epoch), block));
-  std::vector<std::uint32_t> order(positives_.size());
-  std::iota(order.begin(), order.end(), 0u);
-  std::shuffle(order.begin(), order.end(), random);
+  const std::vector<std::uint32_t> order = order_of(blocks_[block], random);
 
   double loss = 0;
   std::int64_t step = state_.step;
@@ -171,11 +191,15 @@ bool BagTrainer::scores_all_labels() const {
 }
 
 void BagTrainer::fill_pool(std::span<const std::uint32_t> documents, std::mt19937_64& random) {
-  if (scores_all_labels())
+  if (loss_->needs().batch_alone)
+    pool_->fill_with_own(documents);
+  else if (scores_all_labels())
     pool_->fill_with_all();
   else
     pool_->fill(documents, static_cast<std::uint32_t>(options_.negatives), random);
-  offsets_.assign(pool_->offsets().begin(), pool_->offsets().end());
+  offsets_.clear();
+  if (loss_->needs().sampling_offsets)
+    offsets_.assign(pool_->offsets().begin(), pool_->offsets().end());
   adjustments_.clear();
   if (loss_options_.logit_adjustment > 0) {
     offsets_.resize(pool_->labels().size());
@@ -267,14 +291,13 @@ double BagTrainer::train_step(BlockTrainer& trainer, std::span<const std::uint32
 
 std::vector<float> BagTrainer::vectors_of(const BagBatch& bags, std::size_t texts,
                                           BagSide BlockTrainer::*side) {
-  constexpr std::size_t kChunk = 4096;  // bounds what the sides keep
   const bool free = side == &BlockTrainer::label_side && options_.free_vectors;
   const auto dim = static_cast<std::size_t>(model_.options.dim);
   const auto width = static_cast<std::size_t>(model_.width());
   std::vector<float> out(texts * dim);
   std::vector<std::uint32_t> rows;
-  for (std::size_t first = 0; first < texts; first += kChunk) {
-    rows.resize(std::min(kChunk, texts - first));
+  for (std::size_t first = 0; first < texts; first += kVectorChunk) {
+    rows.resize(std::min(kVectorChunk, texts - first));
     std::iota(rows.begin(), rows.end(), static_cast<std::uint32_t>(first));
     for (std::size_t b = 0; b < blocks_.size(); ++b) {
       BagSide& encoder = blocks_[b].*side;

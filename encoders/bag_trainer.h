@@ -57,6 +57,7 @@ class BagTrainer {
   void read_labels(const TrainingSet& set);
   // Sum of the documents' losses.
   double run_block(std::size_t block);
+  std::vector<std::uint32_t> order_of(BlockTrainer& trainer, std::mt19937_64& random);
   double train_step(BlockTrainer& trainer, std::span<const std::uint32_t> documents,
                     std::int64_t step, std::mt19937_64& random);
   void keep_features(std::span<const std::uint32_t> documents, std::mt19937_64& random);

@@ -65,6 +65,12 @@ void LabelPool::fill(std::span<const std::uint32_t> documents, std::uint32_t sam
         static_cast<float>(-std::log(-std::expm1(-(uniform + batch * rate_[label])))));
 }
 
+void LabelPool::fill_with_own(std::span<const std::uint32_t> documents) {
+  clear();
+  for (const std::uint32_t document : documents)
+    for (const std::uint32_t label : positives_[document]) insert(label);
+}
+
 void LabelPool::fill_with_all() {
   clear();
   for (std::uint32_t label = 0; label < column_.size(); ++label) insert(label);

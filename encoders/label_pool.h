@@ -27,6 +27,7 @@ class LabelPool {
   void fill(std::span<const std::uint32_t> documents, std::uint32_t sampled,
             std::mt19937_64& random);
   void fill_with_all();
+  void fill_with_own(std::span<const std::uint32_t> documents);  // their positives alone
 
   std::span<const std::uint32_t> labels() const { return labels_; }
   std::span<const float> offsets() const { return offsets_; }  // empty when every label is there

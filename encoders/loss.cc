@@ -3,8 +3,11 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include "encoders/cluster_discrimination.h"
+#include "encoders/sigmoid_losses.h"
 #include "encoders/soft_top_k.h"
 #include "encoders/softmax_losses.h"
+#include "encoders/triplet.h"
 
 namespace dexter {
 namespace {
@@ -18,6 +21,12 @@ constexpr LossRow kLosses[] = {
     {{"decoupled_softmax", "each positive against the negatives alone"}, &make_decoupled_softmax},
     {{"softmax", "each positive against every label of the pool"}, &make_softmax},
     {{"soft_top_k", "the positives among the k best of the pool"}, &make_soft_top_k},
+    {{"in_batch", "labels and documents of a batch against each other"}, &make_in_batch},
+    {{"triplet", "each positive ahead of the hardest negatives by a margin"}, &make_triplet},
+    {{"binary_cross_entropy", "each label of the pool by itself"}, &make_binary_cross_entropy},
+    {{"pu", "the positives' share of all that is found; others are not negatives"}, &make_pu},
+    {{"mlcd", "positives above, negatives below a threshold, each side by its worst"}, &make_mlcd},
+    {{"comic", "hard negatives above all, and those found surely are positives"}, &make_comic},
 };
 
 }  // namespace
@@ -40,6 +49,14 @@ std::unique_ptr<LossFunction> make_loss(const LossOptions& options) {
   throw Error(ErrorKind::kInvalidInput,
               fmt::format("loss.name is \"{}\", but the losses are {}; choose one of these",
                           options.name, names));
+}
+
+std::string losses_by_chunks() {
+  std::string names;
+  for (const LossRow& row : kLosses)
+    if (row.make({})->needs().by_chunks)
+      names += fmt::format("{}{}", names.empty() ? "" : ", ", row.kind.name);
+  return names;
 }
 
 }  // namespace dexter

@@ -2,6 +2,7 @@
 #include "encoders/score_step.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "encoders/row_kernels.h"
 #include "encoders/teacher.h"
@@ -24,6 +25,34 @@ ScoreStep::ScoreStep(const LossFunction& loss, double temperature, int dim, int 
       teacher_scores_(precision) {}
 
 double ScoreStep::run(const ScoreBatch& batch) {
+  if (!loss_.needs().batch_alone) return run_one_way(batch);
+  const double back = run_back(batch);
+  const std::vector<float> labels = std::move(document_gradient_);
+  const std::vector<float> documents = std::move(label_gradient_);
+  const double forth = run_one_way(batch);
+  const auto mean = [](std::vector<float>& values, const std::vector<float>& others) {
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = (values[i] + others[i]) / 2;
+  };
+  mean(document_gradient_, documents);
+  mean(label_gradient_, labels);
+  return (forth + back) / 2;
+}
+
+// Labels against documents: what is added to a label's scores counts for all documents alike.
+double ScoreStep::run_back(const ScoreBatch& batch) {
+  std::vector<std::vector<std::uint32_t>> carriers(batch.m);
+  for (std::uint32_t i = 0; i < batch.n; ++i)
+    for (const std::uint32_t p : batch.positives[i]) carriers[p].push_back(i);
+  ScoreBatch back = batch;
+  std::swap(back.documents, back.labels);
+  std::swap(back.n, back.m);
+  std::swap(back.teacher_documents, back.teacher_labels);
+  back.positives = carriers;
+  back.offsets = back.adjustments = {};
+  return run_one_way(back);
+}
+
+double ScoreStep::run_one_way(const ScoreBatch& batch) {
   document_gradient_.resize(batch.n * dim_);
   label_gradient_.assign(batch.m * dim_, 0);
   double loss = 0;

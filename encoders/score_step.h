@@ -37,12 +37,14 @@ class ScoreStep {
   // `blocks` divides `dim`: each block is scored, and has its loss, by itself.
   ScoreStep(const LossFunction& loss, double temperature, int dim, int blocks, Precision precision);
 
-  // Mean loss over the documents and blocks.
+  // Mean loss over the documents and blocks; where the loss asks for it, and over the labels.
   double run(const ScoreBatch& batch);
   const float* document_gradient() const { return document_gradient_.data(); }  // [n x dim]
   const float* label_gradient() const { return label_gradient_.data(); }        // [m x dim]
 
  private:
+  double run_one_way(const ScoreBatch& batch);
+  double run_back(const ScoreBatch& batch);
   double run_block(const ScoreBatch& batch, std::size_t at);
   double run_row(const ScoreBatch& batch, std::size_t document, std::size_t row,
                  std::span<float> scores) const;

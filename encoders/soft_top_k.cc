@@ -69,6 +69,8 @@ class SoftTopK final : public LossFunction {
   explicit SoftTopK(const LossOptions& options)
       : k_(static_cast<std::size_t>(options.top_k)), slope_(options.top_k_slope) {}
 
+  LossNeeds needs() const override { return {.by_chunks = true}; }
+
   double backward(std::span<float> scores,
                   std::span<const std::uint32_t> positives) const override {
     return run(scores, positives);

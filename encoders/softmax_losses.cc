@@ -4,59 +4,17 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <vector>
 
-#include "encoders/row_kernels.h"
+#include "encoders/row_loss.h"
 
 namespace dexter {
 namespace {
 
-double exp_sum(std::span<float> scores, float shift) {
-  return static_cast<double>(row_kernels().exp_sum(scores.data(), scores.size(), shift));
-}
-
-double exp_sum(std::span<double> scores, double shift) {
-  double sum = 0;
-  for (double& score : scores) sum += score = std::exp(score - shift);
-  return sum;
-}
-
-float highest_of(std::span<const float> scores) {
-  return row_kernels().maximum(scores.data(), scores.size());
-}
-
-double highest_of(std::span<const double> scores) {
-  return *std::max_element(scores.begin(), scores.end());
-}
-
-template <class Real>
-void scale(std::span<Real> scores, Real factor) {
-  for (Real& score : scores) score *= factor;
-}
-
-// A row reduces to a loop over its columns and a term per positive.
-template <class Row>
-class RowLoss final : public LossFunction {
- public:
-  double backward(std::span<float> scores,
-                  std::span<const std::uint32_t> positives) const override {
-    return guarded(scores, positives);
-  }
-  double backward(std::span<double> scores,
-                  std::span<const std::uint32_t> positives) const override {
-    return guarded(scores, positives);
-  }
-
- private:
-  template <class Real>
-  static double guarded(std::span<Real> scores, std::span<const std::uint32_t> positives) {
-    if (!positives.empty()) return Row::backward(scores, positives);
-    std::fill(scores.begin(), scores.end(), Real{0});
-    return 0;
-  }
-};
-
 // L = -sum_{p in P} ( s_p - log sum_m e^{s_m} );  dL/ds_m = |P| softmax_m - [m in P].
 struct Softmax {
+  static LossNeeds needs() { return {.sampling_offsets = true, .by_chunks = true}; }
+
   template <class Real>
   static double backward(std::span<Real> scores, std::span<const std::uint32_t> positives) {
     const Real highest = highest_of(std::span<const Real>(scores));
@@ -75,6 +33,11 @@ struct Softmax {
 // the other positives are absent from the denominator, so they do not compete. With the miss m_p =
 // Z / (e^{s_p} + Z):  dL/ds_p = -m_p / |P|;  dL/ds_n = (e^{s_n} / Z) (1/|P|) sum_p m_p.
 struct DecoupledSoftmax {
+  bool in_batch = false;
+  LossNeeds needs() const {
+    return {.sampling_offsets = !in_batch, .batch_alone = in_batch, .by_chunks = !in_batch};
+  }
+
   template <class Real>
   static double backward(std::span<Real> scores, std::span<const std::uint32_t> positives) {
     thread_local std::vector<Real> own;
@@ -109,12 +72,14 @@ struct DecoupledSoftmax {
 
 }  // namespace
 
-std::unique_ptr<LossFunction> make_softmax(const LossOptions&) {
-  return std::make_unique<RowLoss<Softmax>>();
-}
+std::unique_ptr<LossFunction> make_softmax(const LossOptions&) { return make_row_loss(Softmax()); }
 
 std::unique_ptr<LossFunction> make_decoupled_softmax(const LossOptions&) {
-  return std::make_unique<RowLoss<DecoupledSoftmax>>();
+  return make_row_loss(DecoupledSoftmax{});
+}
+
+std::unique_ptr<LossFunction> make_in_batch(const LossOptions&) {
+  return make_row_loss(DecoupledSoftmax{.in_batch = true});
 }
 
 }  // namespace dexter

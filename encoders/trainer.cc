@@ -63,6 +63,12 @@ void LossOptions::validate() const {
   in_range("loss.logit_adjustment", logit_adjustment, 0.0, 10.0);
   in_range("loss.top_k", top_k, 0, 1 << 24);
   in_range("loss.top_k_slope", top_k_slope, 1e-3, 100.0);
+  in_range("loss.threshold", threshold, -1.0, 1.0);
+  in_range("loss.focus", focus, 0.0, 10.0);
+  in_range("loss.correction", correction, 0.5, 1.0);
+  in_range("loss.margin", margin, 0.0, 2.0);
+  in_range("loss.margin_most", margin_most, margin, 2.0);
+  in_range("loss.hardest", hardest, 1, 1 << 24);
 }
 
 void TrainerOptions::validate() const {
@@ -70,6 +76,9 @@ void TrainerOptions::validate() const {
   in_range("train.batch", batch, 1, 1 << 16);
   in_range("train.negatives", negatives, 0, 1 << 24);
   in_range("train.hard_negatives", hard_negatives, 0, 1024);
+  ensure(batches == "shuffled" || batches == "clustered", ErrorKind::kInvalidInput,
+         fmt::format("train.batches is \"{}\", but must be shuffled or clustered", batches));
+  in_range("train.cluster", cluster, 2, 1 << 16);
   in_range("train.learning_rate", learning_rate, 0.0, 10.0);
   in_range("train.network_learning_rate", network_learning_rate, 0.0, 10.0);
   in_range("train.warmup", warmup, 0.0, 1.0);
@@ -78,6 +87,16 @@ void TrainerOptions::validate() const {
   in_range("train.validation_documents", validation_documents, 1, 1 << 30);
   in_range("train.patience", patience, 0, 10'000);
   in_range("train.checkpoint_seconds", checkpoint_seconds, 0.0, 1e9);
+}
+
+void validate(const LossOptions& loss, const TrainerOptions& options) {
+  loss.validate();
+  options.validate();
+  ensure(options.hard_negatives == 0 || !make_loss(loss)->needs().batch_alone,
+         ErrorKind::kInvalidInput,
+         fmt::format("training: train.hard_negatives is {}, but the loss {} knows the batch's own "
+                     "labels alone; set it to 0, or choose another loss",
+                     options.hard_negatives, loss.name));
 }
 
 TrainReport train_encoder(const EncoderOptions& encoder, const LossOptions& loss,
@@ -89,8 +108,7 @@ TrainReport train_encoder(const EncoderOptions& encoder, const LossOptions& loss
                           const Progress& progress, const Teacher* teacher) {
   using Clock = std::chrono::steady_clock;
   encoder.validate();
-  loss.validate();
-  options.validate();
+  dexter::validate(loss, options);
   ensure(options.epochs > 0, ErrorKind::kInvalidInput,
          fmt::format("train.epochs is {}, but the {} encoder knows nothing before it has learnt; "
                      "give 1 or more",

@@ -65,6 +65,9 @@ TrainReport train_encoder(const EncoderOptions& encoder, const LossOptions& loss
                           const std::function<void(const EpochRecord&)>& on_epoch,
                           const Progress& progress, const Teacher* teacher = nullptr);
 
+// kInvalidInput where options are out of range, or `options` ask for what the loss cannot use.
+void validate(const LossOptions& loss, const TrainerOptions& options);
+
 struct LossKind {
   std::string_view name;
   std::string_view summary;

@@ -32,8 +32,10 @@ struct TrainerOptions {
   int batch = 2048;
   int hard_negatives =
       0;  // per positive: the labels most alike to it, found anew before every epoch but the first
-  int negatives = 4096;         // labels sampled per batch beside its positives; 0 for all labels
-  double learning_rate = 0.01;  // of the embedding tables
+  int negatives = 4096;  // labels sampled per batch beside its positives; 0 for all labels
+  std::string batches = "shuffled";  // or clustered
+  int cluster = 32;                  // alike documents that clustered batches hold together
+  double learning_rate = 0.01;       // of the embedding tables
   double network_learning_rate = 0.001;
   double warmup = 0.02;  // share of all steps
   double feature_dropout = 0.1;
@@ -76,6 +78,11 @@ void visit(Visitor& v, TrainerOptions& o) {
     "passes over the training documents; the transformer takes 0, which keeps it as it is");
   v("batch", o.batch, "documents per step");
   v("negatives", o.negatives, "labels sampled per step beside the batch's own; 0 for all labels");
+  v("batches", o.batches,
+    "shuffled, or clustered: from the second epoch on a batch is made of clusters of alike "
+    "documents, so that their labels are each other's hard negatives (for in_batch and triplet; "
+    "takes the vectors of all documents in memory)");
+  v("cluster", o.cluster, "documents of a cluster");
   v("learning_rate", o.learning_rate, "Adam's, of the embedding tables; falls linearly to 0");
   v("network_learning_rate", o.network_learning_rate, "Adam's, of the residual layers");
   v("warmup", o.warmup, "share of the steps in which the learning rate rises");

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "encoders/loss_options.h"
 #include "encoders/matrix_product.h"
 #include "encoders/process_group.h"
 #include "encoders/safetensors.h"
@@ -16,7 +17,7 @@ namespace dexter {
 
 struct LearnerOptions {
   int dim = 0;  // leading dimensions of a vector
-  // Fewer of them that shall work alone: a softmax step's loss is the mean of theirs and of all's
+  // Fewer of them that shall work alone: a step's loss is the mean of theirs and of all's
   // (Kusupati et al., Matryoshka Representation Learning, NeurIPS 2022).
   std::vector<int> prefix_dims = {};
   std::string device = "cpu";                 // auto, cpu or cuda
@@ -34,13 +35,12 @@ struct LearnerOptions {
 // `positives[i]` the places in `labels` of document i's own. Either of the last two may be empty:
 // `offsets` [labels] are added to the scores of negatives, `adjustments` [labels] to those of
 // positives.
-struct SoftmaxBatch {
+struct LossBatch {
   std::span<const std::vector<std::int32_t>> document_texts, label_texts;
   std::span<const std::uint32_t> documents, labels;
   std::span<const std::vector<std::uint32_t>> positives;
   std::span<const float> offsets = {}, adjustments = {};
-  bool decoupled = true;
-  double temperature = 0.05;
+  LossOptions loss = {};   // one of losses_by_chunks()
   std::uint64_t seed = 0;  // of dropout
 };
 
@@ -70,11 +70,11 @@ class TransformerLearner {
   // Adds to the parameters' gradients, given those of the last `forward` of this side's vectors
   // [rows x dim].
   void backward(Side side, const float* gradient);
-  // Adds to the parameters' gradients those of a softmax loss, and returns its mean over the
-  // documents. Labels are encoded, scored and left chunk by chunk, twice, so that memory does not
+  // Adds to the parameters' gradients those of the loss, and returns its mean over the documents.
+  // Labels are encoded, scored and left chunk by chunk, twice, so that memory does not
   // grow with them. Processes that learn together give the same batch, and each encodes its part of
   // the documents and of the labels; the sums over all labels are exact.
-  double softmax_step(const SoftmaxBatch& batch);
+  double loss_step(const LossBatch& batch);
   // AdamW (Loshchilov and Hutter, 2019) with the gradients since the last update, which are then
   // zero; of processes that learn together, with the sum of all gradients. Returns their norm
   // before clipping; where that is not finite, nothing is changed.
@@ -89,7 +89,7 @@ class TransformerLearner {
 
  private:
   struct Impl;
-  class SoftmaxStep;
+  class LossStep;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -99,14 +99,13 @@ std::pair<std::size_t, std::size_t> TransformerLearner::Impl::part_of(std::size_
                        : std::pair<std::size_t, std::size_t>{0, count};
 }
 
-void TransformerLearner::Impl::reduce(at::Tensor& tensor,
-                                      StreamedSoftmax::Reduction reduction) const {
+void TransformerLearner::Impl::reduce(at::Tensor& tensor, StreamedLoss::Reduction reduction) const {
   if (!options.ranks) return;
   const at::Tensor here = tensor.to(at::kCPU).contiguous();
   const auto count = static_cast<std::size_t>(here.numel());
   if (here.scalar_type() == at::kFloat)
     options.ranks->sum(std::span(here.mutable_data_ptr<float>(), count));
-  else if (reduction == StreamedSoftmax::Reduction::kSum)
+  else if (reduction == StreamedLoss::Reduction::kSum)
     options.ranks->sum(std::span(here.mutable_data_ptr<double>(), count));
   else
     options.ranks->maximum(std::span(here.mutable_data_ptr<double>(), count));
@@ -143,7 +142,7 @@ void TransformerLearner::Impl::sum_gradients() {
   if (!options.ranks) return;
   for (at::Tensor& parameter : network.parameters()) {
     if (!parameter.grad().defined()) parameter.mutable_grad() = at::zeros_like(parameter);
-    reduce(parameter.mutable_grad(), StreamedSoftmax::Reduction::kSum);
+    reduce(parameter.mutable_grad(), StreamedLoss::Reduction::kSum);
   }
 }
 

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "encoders/streamed_softmax.h"
+#include "encoders/streamed_loss.h"
 #include "encoders/transformer_learner.h"
 #include "encoders/transformer_network.h"
 
@@ -51,7 +51,7 @@ struct TransformerLearner::Impl {
   // This process's part of `count` things.
   std::pair<std::size_t, std::size_t> part_of(std::size_t count) const;
   // Replaces a tensor by its reduction over all processes. The exchange goes through host memory.
-  void reduce(at::Tensor& tensor, StreamedSoftmax::Reduction reduction) const;
+  void reduce(at::Tensor& tensor, StreamedLoss::Reduction reduction) const;
   void sum_gradients();
 
   double gradient_norm();

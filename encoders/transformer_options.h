@@ -36,7 +36,8 @@ void visit(Visitor& v, TransformerOptions& o) {
   v("max_tokens", o.max_tokens, "tokens of a text at most; 0 for what the checkpoint says");
   v("dim", o.dim, "leading dimensions of a vector that are kept; 0 for all");
   v("prefix_dims", o.prefix_dims,
-    "with softmax losses: numbers of leading dimensions, with commas between, that shall work "
+    "with softmax losses and soft_top_k: numbers of leading dimensions, with commas between, that "
+    "shall work "
     "alone "
     "as well (Matryoshka), so that vectors may be cut later; empty for none");
   v("document_prefix", o.document_prefix, "put before every document and query");

@@ -1,5 +1,6 @@
-// A step of softmax losses through a transformer, chunk by chunk.
+// A step of a loss through a transformer, chunk by chunk.
 #include <algorithm>
+#include <memory>
 
 #include "encoders/transformer_learner_impl.h"
 
@@ -17,17 +18,16 @@ at::Tensor on(at::Device device, std::span<const Number> values) {
 }  // namespace
 
 // One step's losses and gradients.
-class TransformerLearner::SoftmaxStep {
+class TransformerLearner::LossStep {
  public:
-  SoftmaxStep(Impl& impl, const SoftmaxBatch& batch) : impl_(impl), batch_(batch) {
+  LossStep(Impl& impl, const LossBatch& batch) : impl_(impl), batch_(batch) {
     for (std::uint32_t i = 0; i < batch.documents.size(); ++i)
       for (const std::uint32_t column : batch.positives[i]) pairs_.emplace_back(column, i);
     std::sort(pairs_.begin(), pairs_.end());
   }
 
   double run() {
-    using Softmax = StreamedSoftmax;
-    const auto reduce = [this](at::Tensor& tensor, Softmax::Reduction reduction) {
+    const auto reduce = [this](at::Tensor& tensor, StreamedLoss::Reduction reduction) {
       impl_.reduce(tensor, reduction);
     };
     const auto [first, last] = impl_.part_of(batch_.documents.size());
@@ -41,16 +41,16 @@ class TransformerLearner::SoftmaxStep {
     begin_losses(document_vectors(first));
     for (std::size_t i = 0; i < chunks; ++i) {
       const at::Tensor vectors = impl_.first_vectors(kLabels, i);
-      for (Loss& loss : losses_) loss.softmax.add(chunk_of(i, prefix_of(vectors, loss.dim)));
+      for (Loss& loss : losses_) loss.streamed->add(chunk_of(i, prefix_of(vectors, loss.dim)));
     }
     double mean = 0;
-    for (Loss& loss : losses_) mean += loss.softmax.finish(reduce);
+    for (Loss& loss : losses_) mean += loss.streamed->finish(reduce);
     for (std::size_t i = 0; i < chunks; ++i)
       pass_back(impl_.second_vectors(kLabels, i), [&](Loss& loss, const at::Tensor& vectors) {
-        return loss.softmax.gradient(chunk_of(i, vectors));
+        return loss.streamed->gradient(chunk_of(i, vectors));
       });
     for (Loss& loss : losses_)
-      impl_.reduce(loss.softmax.document_gradient(), Softmax::Reduction::kSum);
+      impl_.reduce(loss.streamed->document_gradient(), StreamedLoss::Reduction::kSum);
     pass_back_documents(first);
     for (Impl::Pass& pass : impl_.passes) pass = {};
     return mean / static_cast<double>(losses_.size());
@@ -60,7 +60,7 @@ class TransformerLearner::SoftmaxStep {
   // Of vectors cut to their first `dim` dimensions.
   struct Loss {
     int dim;
-    StreamedSoftmax softmax;
+    std::unique_ptr<StreamedLoss> streamed;
   };
 
   static at::Tensor prefix_of(const at::Tensor& vectors, int dim) {
@@ -73,9 +73,19 @@ class TransformerLearner::SoftmaxStep {
     const auto type = impl_.options.precision == Precision::kBfloat16 ? at::kBFloat16 : at::kFloat;
     std::vector<int> dims = impl_.options.prefix_dims;
     dims.push_back(impl_.options.dim);
-    for (const int dim : dims)
-      losses_.push_back({dim, StreamedSoftmax(prefix_of(documents, dim), counts(), batch_.decoupled,
-                                              batch_.temperature, type)});
+    StreamedLoss::Step step{.documents = {},
+                            .positives = counts(),
+                            .labels = static_cast<std::int64_t>(batch_.labels.size()),
+                            .type = type};
+    for (const std::span<const float> added : {batch_.offsets, batch_.adjustments})
+      for (const float offset : added) {
+        step.lowest_offset = std::min(step.lowest_offset, static_cast<double>(offset));
+        step.highest_offset = std::max(step.highest_offset, static_cast<double>(offset));
+      }
+    for (const int dim : dims) {
+      step.documents = prefix_of(documents, dim);
+      losses_.push_back({dim, make_streamed_loss(batch_.loss, step)});
+    }
   }
 
   // The mean of the losses' gradients, `gradient(loss, prefixes)`, through `vectors`.
@@ -110,7 +120,7 @@ class TransformerLearner::SoftmaxStep {
     const std::vector<Impl::Rows>& chunks = impl_.passes[kDocuments].chunks;
     for (std::size_t i = 0; i < chunks.size(); ++i)
       all.index_copy_(0, places(chunks[i], first), impl_.first_vectors(kDocuments, i));
-    impl_.reduce(all, StreamedSoftmax::Reduction::kSum);
+    impl_.reduce(all, StreamedLoss::Reduction::kSum);
     return all;
   }
 
@@ -119,12 +129,12 @@ class TransformerLearner::SoftmaxStep {
     for (std::size_t i = 0; i < chunks.size(); ++i) {
       const at::Tensor rows = places(chunks[i], first);
       pass_back(impl_.second_vectors(kDocuments, i), [&](Loss& loss, const at::Tensor&) {
-        return loss.softmax.document_gradient().index_select(0, rows);
+        return loss.streamed->document_gradient().index_select(0, rows);
       });
     }
   }
 
-  StreamedSoftmax::Chunk chunk_of(std::size_t chunk, const at::Tensor& vectors) const {
+  StreamedLoss::Chunk chunk_of(std::size_t chunk, const at::Tensor& vectors) const {
     const at::Device device = impl_.network.device();
     std::vector<std::int64_t> rows, columns;
     std::vector<float> offsets, adjustments;
@@ -144,7 +154,7 @@ class TransformerLearner::SoftmaxStep {
   }
 
   Impl& impl_;
-  const SoftmaxBatch& batch_;
+  const LossBatch& batch_;
   std::size_t first_label_ = 0;
   std::vector<Loss> losses_;
   // A place in the step's labels and a document that has it as a positive, ascending.
@@ -152,8 +162,8 @@ class TransformerLearner::SoftmaxStep {
   std::vector<Pair> pairs_;
 };
 
-double TransformerLearner::softmax_step(const SoftmaxBatch& batch) {
-  return SoftmaxStep(*impl_, batch).run();
+double TransformerLearner::loss_step(const LossBatch& batch) {
+  return LossStep(*impl_, batch).run();
 }
 
 }  // namespace dexter

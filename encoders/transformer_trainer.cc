@@ -9,6 +9,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "encoders/batch_order.h"
 #include "encoders/options_text.h"
 #include "encoders/wordpiece.h"
 #include "storage/checksum.h"
@@ -34,11 +35,6 @@ std::vector<FloatTensor> parameters_in(const TransformerCheckpoint& checkpoint) 
   const std::span weights(checkpoint.weights.data(), checkpoint.weights.size());
   return read_parameters(read_shape(checkpoint.config, "config.json"),
                          SafetensorsReader(std::as_bytes(weights), "model.safetensors"));
-}
-
-// Losses whose sums over the labels may be taken chunk by chunk.
-bool is_softmax(const LossOptions& loss) {
-  return loss.name == "softmax" || loss.name == "decoupled_softmax";
 }
 
 LearnerOptions learner_options(const TransformerOptions& options, const ProcessGroup* ranks) {
@@ -76,19 +72,18 @@ TransformerTrainer::TransformerTrainer(const TransformerOptions& options,
   pool_.emplace(static_cast<std::uint32_t>(set.labels.size()), positives_);
   const double batches = std::ceil(static_cast<double>(positives_.size()) / training.batch);
   steps_ = batches * training.epochs;
-  ensure(options.prefix_dims.empty() || is_softmax(loss), ErrorKind::kInvalidInput,
+  ensure(options.prefix_dims.empty() || loss_->needs().by_chunks, ErrorKind::kInvalidInput,
          fmt::format("training: transformer.prefix_dims is \"{}\", but loss.name is {}; choose "
-                     "softmax or decoupled_softmax, or leave it empty",
-                     options.prefix_dims, loss.name));
+                     "one of {}, or leave it empty",
+                     options.prefix_dims, loss.name, losses_by_chunks()));
   if (ranks != nullptr) check_agreement(checkpoint);
 }
 
 void TransformerTrainer::check_agreement(const TransformerCheckpoint& checkpoint) const {
-  ensure(
-      is_softmax(loss_options_), ErrorKind::kInvalidInput,
-      fmt::format("training in {} processes: loss.name is {}, but only softmax and "
-                  "decoupled_softmax are summed over processes; choose one, or start one process",
-                  ranks_->size(), loss_options_.name));
+  ensure(loss_->needs().by_chunks, ErrorKind::kInvalidInput,
+         fmt::format("training in {} processes: loss.name is {}, but only {} are summed over "
+                     "processes; choose one, or start one process",
+                     ranks_->size(), loss_options_.name, losses_by_chunks()));
   const std::span weights(checkpoint.weights.data(), checkpoint.weights.size());
   const std::string own =
       identity() + fmt::format("weights={:016x}\n", checksum64(std::as_bytes(weights)));
@@ -139,13 +134,21 @@ bool TransformerTrainer::finished() const {
   return state_.epoch >= training_.epochs || stopped_early();
 }
 
+// As for the bag encoder, the first epoch is shuffled.
+std::vector<std::uint32_t> TransformerTrainer::order_of_epoch(std::mt19937_64& random) const {
+  if (training_.batches != "clustered" || state_.epoch == 0)
+    return shuffled_order(positives_.size(), random);
+  const std::vector<float> vectors = vectors_of(documents_);
+  return clustered_order({vectors.data(), positives_.size(), options_.dim},
+                         static_cast<std::size_t>(training_.cluster), random);
+}
+
 const EpochRecord& TransformerTrainer::run_epoch() {
   const auto start = Clock::now();
   const int epoch = state_.epoch + 1;
   if (training_.hard_negatives > 0 && epoch > 1 && !scores_all_labels()) mine_hard_negatives();
   std::mt19937_64 random(mixed_seed(training_.seed, static_cast<std::uint64_t>(epoch)));
-  std::vector<std::uint32_t> order = all_rows(positives_.size());
-  std::shuffle(order.begin(), order.end(), random);
+  const std::vector<std::uint32_t> order = order_of_epoch(random);
   double loss = 0;
   const auto batch = static_cast<std::size_t>(training_.batch);
   for (std::size_t first = 0; first < order.size(); first += batch) {
@@ -183,18 +186,16 @@ double TransformerTrainer::train_step(std::span<const std::uint32_t> documents,
   fill_pool(documents, random);
   const auto seed =
       mixed_seed(training_.seed, static_cast<std::uint64_t>(state_.step)) ^ 0x64726f70u;
-  const double loss = is_softmax(loss_options_)
-                          ? learner_.softmax_step({.document_texts = documents_,
-                                                   .label_texts = labels_,
-                                                   .documents = documents,
-                                                   .labels = pool_->labels(),
-                                                   .positives = columns_,
-                                                   .offsets = offsets_,
-                                                   .adjustments = adjustments_,
-                                                   .decoupled = loss_options_.name != "softmax",
-                                                   .temperature = loss_options_.temperature,
-                                                   .seed = seed})
-                          : score_step(documents, seed);
+  const double loss = loss_->needs().by_chunks ? learner_.loss_step({.document_texts = documents_,
+                                                                     .label_texts = labels_,
+                                                                     .documents = documents,
+                                                                     .labels = pool_->labels(),
+                                                                     .positives = columns_,
+                                                                     .offsets = offsets_,
+                                                                     .adjustments = adjustments_,
+                                                                     .loss = loss_options_,
+                                                                     .seed = seed})
+                                               : score_step(documents, seed);
   const double share = rate_share(state_.step, steps_, training_.warmup);
   const double norm = learner_.update(options_.learning_rate * share);
   ++state_.step;
@@ -248,12 +249,16 @@ bool TransformerTrainer::scores_all_labels() const {
 
 void TransformerTrainer::fill_pool(std::span<const std::uint32_t> documents,
                                    std::mt19937_64& random) {
-  if (scores_all_labels())
+  if (loss_->needs().batch_alone)
+    pool_->fill_with_own(documents);
+  else if (scores_all_labels())
     pool_->fill_with_all();
   else
     pool_->fill(documents, static_cast<std::uint32_t>(training_.negatives), random);
   const std::span<const std::uint32_t> labels = pool_->labels();
-  offsets_.assign(pool_->offsets().begin(), pool_->offsets().end());
+  offsets_.clear();
+  if (loss_->needs().sampling_offsets)
+    offsets_.assign(pool_->offsets().begin(), pool_->offsets().end());
   adjustments_.clear();
   if (loss_options_.logit_adjustment > 0) {
     offsets_.resize(labels.size());
@@ -346,8 +351,7 @@ TrainReport train_transformer(const TransformerOptions& options, const LossOptio
                               const NeighbourSearch& neighbours,
                               const std::function<void(const EpochRecord&)>& on_epoch,
                               const Progress& progress, const ProcessGroup* ranks) {
-  loss.validate();
-  training.validate();
+  validate(loss, training);
   const auto start = Clock::now();
   TransformerCheckpoint checkpoint = read_weights(options);
   const TransformerOptions own = resolved(options, checkpoint);

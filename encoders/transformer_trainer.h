@@ -23,14 +23,14 @@ namespace dexter {
 // Fine-tunes a transformer that both sides share. A step encodes its documents and the labels of
 // its pool, scores all pairs, takes the loss and its gradient in closed form, and passes that
 // through the transformer chunk by chunk (see TransformerLearner), so all labels may be negatives.
-// Softmax losses never hold the vectors of all labels.
+// The losses of losses_by_chunks() never hold the vectors of all labels.
 // Every random choice of an epoch comes from the seed and the epoch's number, so a run resumed at
 // an epoch's end goes on as the uninterrupted one would.
 class TransformerTrainer {
  public:
   // `options` are resolved against `checkpoint`. The processes of `ranks` (null for this alone)
   // must give the same of everything: kInvalidInput where they do not, and for a loss that is not
-  // one of the softmax losses.
+  // one of losses_by_chunks().
   TransformerTrainer(const TransformerOptions& options, const TransformerCheckpoint& checkpoint,
                      const LossOptions& loss, const TrainerOptions& training,
                      const TrainingSet& set, const NeighbourSearch& neighbours,
@@ -53,6 +53,7 @@ class TransformerTrainer {
   using Tokens = std::vector<std::vector<std::int32_t>>;
 
   void read_set(const TrainingSet& set, const TransformerCheckpoint& checkpoint);
+  std::vector<std::uint32_t> order_of_epoch(std::mt19937_64& random) const;
   double train_step(std::span<const std::uint32_t> documents, std::mt19937_64& random);
   double score_step(std::span<const std::uint32_t> documents, std::uint64_t seed);
   void fill_pool(std::span<const std::uint32_t> documents, std::mt19937_64& random);

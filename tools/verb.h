@@ -87,7 +87,8 @@ struct Verb {
 
 extern const Verb kImportVerb, kTrainVerb, kIndexVerb, kQueryVerb, kEvalVerb;
 extern const Verb kLabelsAddVerb, kLabelsRemoveVerb, kLabelsListVerb, kLabelsShowVerb;
-extern const Verb kCompactVerb, kInfoVerb, kVerifyVerb, kExportVerb, kServeVerb, kConfigVerb;
+extern const Verb kMergeVerb, kCompactVerb, kInfoVerb, kVerifyVerb, kExportVerb, kServeVerb,
+    kConfigVerb;
 extern const Verb kDemosImportVerb, kDemosTrainVerb, kDemosRetrieveVerb, kDemosEvalVerb;
 extern const Verb kBenchIndexVerb;
 

@@ -58,7 +58,8 @@ def main():
     parser.add_argument("--documents", type=int, default=12000)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--losses", default="softmax,decoupled_softmax,soft_top_k")
+    parser.add_argument("--losses", default="softmax,decoupled_softmax,soft_top_k,in_batch,triplet,"
+                        "binary_cross_entropy,pu,mlcd,comic")
     parser.add_argument("--set", action="append", default=[])
     options = parser.parse_args()
     os.makedirs(options.work, exist_ok=True)

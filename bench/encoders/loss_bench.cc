@@ -1,9 +1,11 @@
 // Every loss of the table, by the number of labels that a document is scored against: time of one
-// document and the memory its scores take; and a whole training step around it.
+// document; and time and peak of resident memory of a whole training step of 64 documents around
+// it, vectors of both sides included. in_batch scores the batch's own labels only.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
 #include <cmath>
+#include <fstream>
 #include <memory>
 #include <random>
 #include <string>
@@ -15,7 +17,8 @@
 namespace dexter {
 namespace {
 
-const int kDim = EncoderOptions().dim, kBlocks = EncoderOptions().block_count();
+constexpr int kDim = 256;  // of a block of the bag encoder
+constexpr std::size_t kDocuments = 64;
 constexpr std::size_t kPositives = 3;  // a document of a real corpus carries two or three
 constexpr double kTemperature = 0.05;
 
@@ -34,13 +37,22 @@ std::vector<std::uint32_t> spread_columns(std::size_t labels, std::size_t first)
   return columns;
 }
 
-void count(benchmark::State& state, std::size_t documents, std::size_t bytes) {
+void count(benchmark::State& state, std::size_t documents) {
   const auto done = static_cast<double>(state.iterations()) * static_cast<double>(documents);
   state.counters["documents/s"] = benchmark::Counter(done, benchmark::Counter::kIsRate);
-  state.counters["s/document"] =
-      benchmark::Counter(done, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
-  state.counters["bytes"] = benchmark::Counter(
-      static_cast<double>(bytes), benchmark::Counter::kDefaults, benchmark::Counter::kIs1024);
+}
+
+// The kernel's mark of the highest resident memory, from now on.
+void reset_peak() { std::ofstream("/proc/self/clear_refs") << "5"; }
+double peak_mebibytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;)
+    if (word == "VmHWM:") {
+      double kibibytes = 0;
+      status >> kibibytes;
+      return kibibytes / 1024;
+    }
+  return 0;
 }
 
 // The loss alone: one row of scores to its gradient. Writing the fresh scores is part of the time,
@@ -56,38 +68,32 @@ void BM_LossOfADocument(benchmark::State& state, const std::string& name) {
     benchmark::DoNotOptimize(loss->backward(std::span<float>(row), positives));
     benchmark::ClobberMemory();
   }
-  count(state, 1, labels * sizeof(float));
+  count(state, 1);
 }
 
-// Scores, loss and both gradients of a batch, in the precision that training uses here. "bytes" are
-// what the step holds: its copies of both sides, a chunk of scores, and the gradients.
+// Scores, loss and both gradients of a batch, in the precision that training uses here.
 void BM_ScoreStep(benchmark::State& state, const std::string& name) {
   const auto labels = static_cast<std::size_t>(state.range(0));
-  const auto documents = static_cast<std::size_t>(state.range(1));
   const auto dim = static_cast<std::size_t>(kDim);
   const auto loss = make_loss({.name = name, .temperature = kTemperature});
   const float deviation = 1 / std::sqrt(static_cast<float>(kDim));  // vectors of about unit length
-  const std::vector<float> rows = normal_values(documents * dim, deviation);
+  const std::vector<float> rows = normal_values(kDocuments * dim, deviation);
   const std::vector<float> columns = normal_values(labels * dim, deviation);
   std::vector<std::vector<std::uint32_t>> positives;
-  for (std::size_t i = 0; i < documents; ++i) positives.push_back(spread_columns(labels, i));
-  const ScoreBatch batch{rows.data(), documents, columns.data(), labels, positives};
-  ScoreStep step(*loss, kTemperature, kDim, kBlocks, fastest_precision());
+  for (std::size_t i = 0; i < kDocuments; ++i) positives.push_back(spread_columns(labels, i));
+  const ScoreBatch batch{rows.data(), kDocuments, columns.data(), labels, positives};
+  reset_peak();
+  ScoreStep step(*loss, kTemperature, kDim, 1, fastest_precision());
   for (auto _ : state) benchmark::DoNotOptimize(step.run(batch));
-
-  const std::size_t value = fastest_precision() == Precision::kBfloat16 ? 2 : sizeof(float);
-  const std::size_t chunk =
-      std::clamp<std::size_t>(ScoreStep::kMaximumScores / labels, 1, documents);
-  const std::size_t width = dim / static_cast<std::size_t>(kBlocks), vectors = labels + chunk;
-  count(state, documents,
-        value * (2 * vectors * width + chunk * labels) +  // operands, products, scores
-            sizeof(float) * (labels + documents) * dim);
+  count(state, kDocuments);
+  state.counters["peak_MiB"] = peak_mebibytes();
   state.SetLabel(std::string(name_of(fastest_precision())));
 }
 
 void register_all() {
   for (const LossKind& kind : loss_kinds()) {
     const std::string name(kind.name);
+    const bool batch_alone = make_loss({.name = name})->needs().batch_alone;
     for (const std::int64_t labels : {10'000, 100'000, 1'000'000})
       benchmark::RegisterBenchmark(
           ("BM_LossOfADocument/" + name).c_str(),
@@ -95,11 +101,13 @@ void register_all() {
           ->ArgName("labels")
           ->Arg(labels)
           ->Unit(benchmark::kMicrosecond);
-    for (const std::int64_t labels : {10'000, 100'000})
+    for (const std::int64_t labels : batch_alone
+                                         ? std::vector<std::int64_t>{kDocuments * kPositives}
+                                         : std::vector<std::int64_t>{10'000, 100'000, 1'000'000})
       benchmark::RegisterBenchmark(("BM_ScoreStep/" + name).c_str(),
                                    [name](benchmark::State& state) { BM_ScoreStep(state, name); })
-          ->ArgNames({"labels", "documents"})
-          ->Args({labels, 256})
+          ->ArgName("labels")
+          ->Arg(labels)
           ->Unit(benchmark::kMillisecond)
           ->UseRealTime();
   }

@@ -69,7 +69,8 @@ double mebibytes(const std::string& which) {
   return 0;
 }
 
-void step(benchmark::State& state, std::size_t chunk_tokens) {
+void step(benchmark::State& state, std::size_t chunk_tokens,
+          const std::string& loss = "decoupled_softmax") {
   const auto labels = static_cast<std::size_t>(state.range(0));
   const Texts documents = texts_of(kDocuments, 16, 6), label_texts = texts_of(labels, 8, 7);
   const auto rows = rows_of(kDocuments), pool = rows_of(labels);
@@ -77,14 +78,15 @@ void step(benchmark::State& state, std::size_t chunk_tokens) {
   for (std::uint32_t i = 0; i < kDocuments; ++i) positives[i] = {i, i + 999};
   TransformerLearner learner(kShape, Pooling::kMean, random_parameters(),
                              {.dim = kShape.hidden, .chunk_tokens = chunk_tokens});
-  const SoftmaxBatch batch{.document_texts = documents,
-                           .label_texts = label_texts,
-                           .documents = rows,
-                           .labels = pool,
-                           .positives = positives};
+  const LossBatch batch{.document_texts = documents,
+                        .label_texts = label_texts,
+                        .documents = rows,
+                        .labels = pool,
+                        .positives = positives,
+                        .loss = {.name = loss}};
   reset_peak();
   for (auto _ : state) {
-    benchmark::DoNotOptimize(learner.softmax_step(batch));
+    benchmark::DoNotOptimize(learner.loss_step(batch));
     learner.update(1e-6);
   }
   state.counters["peak_MiB"] = mebibytes("VmHWM:");
@@ -94,6 +96,7 @@ void step(benchmark::State& state, std::size_t chunk_tokens) {
 }
 
 void BM_Cached(benchmark::State& state) { step(state, kChunkTokens); }
+void BM_CachedTopK(benchmark::State& state) { step(state, kChunkTokens, "soft_top_k"); }
 void BM_Direct(benchmark::State& state) { step(state, std::numeric_limits<std::size_t>::max()); }
 
 // Ten steps, so that the memory that the C library keeps has settled.
@@ -108,6 +111,13 @@ BENCHMARK(BM_Cached)
     ->ArgName("labels")
     ->Arg(100'000)
     ->Arg(300'000)
+    ->Iterations(1)
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+BENCHMARK(BM_CachedTopK)
+    ->ArgName("labels")
+    ->Arg(10'000)
+    ->Arg(100'000)
     ->Iterations(1)
     ->Unit(benchmark::kMillisecond)
     ->UseRealTime();

@@ -172,19 +172,35 @@ class WholeStep : public ::testing::TestWithParam<std::tuple<std::string, bool>>
       label_vectors.push_back(
           vector_of(table, labels_.row(label), block_.label_layer, &free[label * kDim]));
     double sum = 0;
+    std::vector<std::vector<double>> columns(columns_.size());
     for (std::size_t i = 0; i < texts_.size(); ++i) {
       const auto x = vector_of(table, documents_.row(texts_[i]), block_.document_layer, nullptr);
       std::vector<double> scores;
       for (std::size_t j = 0; j < columns_.size(); ++j) {
         const auto& y = label_vectors[j];
         scores.push_back(std::inner_product(x.begin(), x.end(), y.begin(), 0.0) / kTemperature);
+        columns[j].push_back(scores.back());
         const auto& own = step_positives_[i];
         if (!offsets_.empty() && std::find(own.begin(), own.end(), j) == own.end())
           scores.back() += static_cast<double>(offsets_[j]);
       }
       sum += loss_->backward(std::span<double>(scores), step_positives_[i]);
     }
-    return sum / static_cast<double>(texts_.size());
+    const double forth = sum / static_cast<double>(texts_.size());
+    return loss_->needs().batch_alone ? (forth + mean_over_labels(columns)) / 2 : forth;
+  }
+
+  // `scores` of each label against the documents, those that carry it being its positives.
+  double mean_over_labels(std::vector<std::vector<double>>& scores) const {
+    double sum = 0;
+    for (std::uint32_t j = 0; j < scores.size(); ++j) {
+      std::vector<std::uint32_t> carriers;
+      for (std::uint32_t i = 0; i < step_positives_.size(); ++i)
+        if (std::count(step_positives_[i].begin(), step_positives_[i].end(), j) > 0)
+          carriers.push_back(i);
+      sum += loss_->backward(std::span<double>(scores[j]), carriers);
+    }
+    return sum / static_cast<double>(scores.size());
   }
 
   const TrainingSet set_ = testing::tiny_set();

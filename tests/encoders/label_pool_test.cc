@@ -1,6 +1,7 @@
 // Which labels a training step scores, and with what weights.
 #include "encoders/label_pool.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -78,6 +79,16 @@ TEST(LabelPool, FilledWithAllHoldsEveryLabelInOrder) {
   expect_consistent(pool, 700);
   EXPECT_EQ(pool.labels().size(), 700u);
   EXPECT_EQ(pool.labels()[42], 42u);
+  EXPECT_TRUE(pool.offsets().empty());
+}
+
+TEST(LabelPool, OfABatchAloneHoldsItsPositivesAndNoOthers) {
+  const Positives positives{{0, 2}, {1, 2}, {4}};
+  LabelPool pool(6, positives);
+  pool.fill_with_all();
+  pool.fill_with_own(std::vector<std::uint32_t>{1, 2});
+  expect_consistent(pool, 6);
+  EXPECT_THAT(pool.labels(), ::testing::ElementsAre(1, 2, 4));
   EXPECT_TRUE(pool.offsets().empty());
 }
 

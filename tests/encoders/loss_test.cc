@@ -133,11 +133,23 @@ TEST_P(Loss, StaysExactAtHugeScoreGaps) {
 }
 
 TEST_P(Loss, PullsAPositiveUpAndPushesANegativeDown) {
-  const auto result = backward<double>(*loss_, {0.5, 1, -2, 0}, {1});
+  const auto result = backward<double>(*loss_, {0.5, 1, -0.5, 0}, {1});
   EXPECT_GT(result.loss, 0);
   EXPECT_LT(result.gradient[1], 0);
   for (const std::size_t negative : {0u, 2u, 3u}) EXPECT_GT(result.gradient[negative], 0);
-  EXPECT_NEAR(std::accumulate(result.gradient.begin(), result.gradient.end(), 0.0), 0, 1e-15);
+}
+
+// What compares labels with each other does not change when all scores rise; what knows a
+// threshold does.
+TEST_P(Loss, SumsItsGradientUpToZeroWhereItKnowsNoThreshold) {
+  const bool has_threshold = GetParam() == "binary_cross_entropy" || GetParam() == "pu" ||
+                             GetParam() == "mlcd" || GetParam() == "comic";
+  const auto result = backward<double>(*loss_, random_scores(20, 3, 2), {1, 7});
+  const double sum = std::accumulate(result.gradient.begin(), result.gradient.end(), 0.0);
+  if (has_threshold)
+    EXPECT_GT(std::abs(sum), 1e-5);
+  else
+    EXPECT_NEAR(sum, 0, 1e-14);
 }
 
 // e^s = 1, 2, 3 with the first and the last positive.
@@ -203,6 +215,87 @@ TEST(SoftmaxLoss, PositivesCompete) {
   const auto before = backward<double>(*loss, {0, 0, 0}, {0, 1});
   const auto after = backward<double>(*loss, {0, 5, 0}, {0, 1});
   EXPECT_LT(after.gradient[0], before.gradient[0] - 0.1);
+}
+
+// The hand scores again for losses that know a threshold, which at the cosine 0 leaves x = s:
+// sigmoid(x) = 1/2, 2/3, 3/4.
+Result<double> at_threshold_0(const std::string& name, double focus = 0, double correction = 1) {
+  const auto loss =
+      make_loss({.name = name, .threshold = 0, .focus = focus, .correction = correction});
+  return backward<double>(*loss, kHandScores, kHandPositives);
+}
+
+// L = -ln(1/2) - ln(1 - 2/3) - ln(3/4) = ln 8; gradient = p - [positive].
+TEST(BinaryCrossEntropyLoss, IsAsWorkedOutByHand) {
+  const auto result = at_threshold_0("binary_cross_entropy");
+  EXPECT_NEAR(result.loss, std::log(8.0), 1e-14);
+  EXPECT_NEAR(result.gradient[0], -0.5, 1e-15);
+  EXPECT_NEAR(result.gradient[1], 2.0 / 3, 1e-15);
+  EXPECT_NEAR(result.gradient[2], -0.25, 1e-15);
+}
+
+// sum p = 23/12, so L = ln(23/24) - ln(3/8) / 2; p (1 - p) = 1/4, 2/9, 3/16 over 23/12, and the
+// positives have half of 1 - p = 1/2, 1/4 less.
+TEST(PositiveUnlabelledLoss, IsAsWorkedOutByHand) {
+  const auto result = at_threshold_0("pu");
+  EXPECT_NEAR(result.loss, std::log(23.0 / 24) - std::log(3.0 / 8) / 2, 1e-14);
+  EXPECT_NEAR(result.gradient[0], 3.0 / 23 - 1.0 / 4, 1e-15);
+  EXPECT_NEAR(result.gradient[1], 8.0 / 69, 1e-15);
+  EXPECT_NEAR(result.gradient[2], 9.0 / 92 - 1.0 / 8, 1e-15);
+}
+
+// ln(1 + 2) + ln(1 + 1 + 1/3); gradients -1 and -1/3 over 7/3, and 2/3.
+TEST(ClusterDiscriminationLoss, IsAsWorkedOutByHand) {
+  const auto result = at_threshold_0("mlcd");
+  EXPECT_NEAR(result.loss, std::log(7.0), 1e-14);
+  EXPECT_NEAR(result.gradient[0], -3.0 / 7, 1e-15);
+  EXPECT_NEAR(result.gradient[1], 2.0 / 3, 1e-15);
+  EXPECT_NEAR(result.gradient[2], -1.0 / 7, 1e-15);
+}
+
+// Without focus and correction it is binary cross-entropy; with focus 2 the negative's ln 3 weighs
+// 4/9, and its gradient is 2 (4/9) (1/3) ln 3 + 8/27; corrected it is a positive.
+TEST(ComicLoss, IsAsWorkedOutByHand) {
+  const auto plain = at_threshold_0("comic"), focused = at_threshold_0("comic", 2),
+             corrected = at_threshold_0("comic", 2, 0.6);
+  EXPECT_NEAR(plain.loss, std::log(8.0), 1e-14);
+  EXPECT_NEAR(plain.gradient[1], 2.0 / 3, 1e-15);
+  EXPECT_NEAR(focused.loss, std::log(8.0 / 3) + std::log(3.0) * 4 / 9, 1e-14);
+  EXPECT_NEAR(focused.gradient[1], std::log(3.0) * 8 / 27 + 8.0 / 27, 1e-15);
+  EXPECT_NEAR(corrected.loss, std::log(8.0 / 3) + std::log(1.5), 1e-14);
+  EXPECT_NEAR(corrected.gradient[1], -1.0 / 3, 1e-15);
+  for (const auto& result : {plain, focused, corrected}) {
+    EXPECT_NEAR(result.gradient[0], -0.5, 1e-15);
+    EXPECT_NEAR(result.gradient[2], -0.25, 1e-15);
+  }
+}
+
+// Cosines by temperature 1. One positive at 0.2; the leads over the four negatives are 0.05, -0.2,
+// -0.6 and 0.4, so the lacks are 0.05, 0.4, 0.9 and 0, the slopes 1, 2, 1 and 0.
+TEST(TripletLoss, HasADynamicMargin) {
+  const std::vector<double> scores{0.2, 0.15, 0.4, 0.8, -0.2};
+  const auto run = [&](int hardest) {
+    const auto loss = make_loss({.name = "triplet", .temperature = 1, .hardest = hardest});
+    return backward<double>(*loss, scores, {0});
+  };
+  const auto one = run(1), all = run(100);
+  EXPECT_NEAR(one.loss, 0.9, 1e-14);
+  EXPECT_NEAR(one.gradient[3], 1, 1e-14);
+  EXPECT_NEAR(one.gradient[0], -1, 1e-14);
+  EXPECT_EQ(one.gradient[2], 0);
+  const double sum = std::exp(0.5) + std::exp(4) + std::exp(9) + 1;
+  EXPECT_NEAR(all.loss, std::log(sum / 4) / 10, 1e-13);
+  EXPECT_NEAR(all.gradient[1], std::exp(0.5) / sum, 1e-14);
+  EXPECT_NEAR(all.gradient[2], 2 * std::exp(4) / sum, 1e-14);
+  EXPECT_NEAR(all.gradient[3], std::exp(9) / sum, 1e-14);
+  EXPECT_EQ(all.gradient[4], 0);
+}
+
+TEST(TripletLoss, TakesAsManyOfAlikeNegativesAsItMay) {
+  const auto loss = make_loss({.name = "triplet", .temperature = 1, .hardest = 2});
+  const auto result = backward<float>(*loss, {0, 0, 0, 0}, {3});
+  EXPECT_NEAR(result.loss, 0.1, 1e-7);
+  EXPECT_EQ(result.gradient, (std::vector<float>{0.5F, 0.5F, 0, -1}));
 }
 
 TEST(Losses, UnknownNameIsAnsweredWithTheKnownOnes) {

@@ -86,6 +86,16 @@ TEST(Trainer, LearnsWithEveryWayOfChoosingNegatives) {
   }
 }
 
+TEST(Trainer, LearnsFromClusteredBatches) {
+  for (const char* loss : {"decoupled_softmax", "in_batch", "triplet"}) {
+    TinyTraining training;
+    training.loss.name = loss;
+    training.options.batches = "clustered";
+    training.options.cluster = 4;
+    EXPECT_GE(learnt(training), 95) << loss;
+  }
+}
+
 TEST(Trainer, LearnsWithEveryPartOfTheEncoderLeftOut) {
   const std::function<void(TinyTraining&)> changes[] = {
       [](TinyTraining& t) { t.encoder.hidden = 0; },
@@ -130,6 +140,7 @@ TEST(Trainer, EveryOptionOfTrainingChangesTheResult) {
   const std::function<void(TinyTraining&)> changes[] = {
       [](TinyTraining& t) { t.options.batch = 7; },
       [](TinyTraining& t) { t.options.negatives = 2; },
+      [](TinyTraining& t) { t.options.batches = "clustered"; },
       [](TinyTraining& t) { t.options.learning_rate *= 1.5; },
       [](TinyTraining& t) { t.options.network_learning_rate *= 1.5; },
       [](TinyTraining& t) { t.options.warmup = 0.5; },
@@ -378,6 +389,18 @@ TEST(TrainerOptions, NameTheKeyItsValueAndItsRange) {
   refused(
       LossOptions(), [](auto& o) { o.top_k_slope = 0; }, "loss.top_k_slope is 0", "0.001 to 100");
   refused(
+      LossOptions(), [](auto& o) { o.threshold = 2; }, "loss.threshold is 2", "-1 to 1");
+  refused(
+      LossOptions(), [](auto& o) { o.focus = -1; }, "loss.focus is -1", "0 to 10");
+  refused(
+      LossOptions(), [](auto& o) { o.correction = 0; }, "loss.correction is 0", "0.5 to 1");
+  refused(
+      LossOptions(), [](auto& o) { o.margin = 3; }, "loss.margin is 3", "0 to 2");
+  refused(
+      LossOptions(), [](auto& o) { o.margin_most = 0.05; }, "loss.margin_most is 0.05", "0.1 to 2");
+  refused(
+      LossOptions(), [](auto& o) { o.hardest = 0; }, "loss.hardest is 0", "1 to");
+  refused(
       Train(), [](auto& o) { o.epochs = -1; }, "train.epochs is -1", "0 to 10000");
   refused(
       Train(), [](auto& o) { o.batch = 0; }, "train.batch is 0", "1 to 65536");
@@ -386,6 +409,10 @@ TEST(TrainerOptions, NameTheKeyItsValueAndItsRange) {
   refused(
       Train(), [](auto& o) { o.hard_negatives = 9999; }, "train.hard_negatives is 9999",
       "0 to 1024");
+  refused(
+      Train(), [](auto& o) { o.batches = "sorted"; }, "train.batches", "sorted", "clustered");
+  refused(
+      Train(), [](auto& o) { o.cluster = 1; }, "train.cluster is 1", "2 to");
   refused(
       Train(), [](auto& o) { o.learning_rate = 11; }, "train.learning_rate is 11", "0 to 10");
   refused(
@@ -408,6 +435,16 @@ TEST(TrainerOptions, NameTheKeyItsValueAndItsRange) {
   refused(
       Train(), [](auto& o) { o.checkpoint_seconds = -1; }, "train.checkpoint_seconds is -1",
       "0 to");
+}
+
+TEST(Trainer, RefusesHardNegativesForALossThatKnowsTheBatchAlone) {
+  TinyTraining training;
+  training.loss.name = "in_batch";
+  training.options.hard_negatives = 2;
+  const TempDir folder;
+  expect_error(
+      ErrorKind::kInvalidInput, [&] { training.run(folder.path()); }, "train.hard_negatives is 2",
+      "in_batch", "set it to 0");
 }
 
 TEST(Trainer, ChecksItsOptionsBeforeAnythingElse) {

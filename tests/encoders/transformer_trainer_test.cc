@@ -94,18 +94,23 @@ TEST(TransformerTrainer, LearnsToFindTheLabels) {
   EXPECT_EQ(testing::precision_at_1(*after, training.set.labels, training.set.train), 100);
 }
 
-TEST(TransformerTrainer, LearnsFromALossThatNeedsWholeRows) {
-  Training training;
-  training.loss.name = "soft_top_k";
-  const auto encoder = training.trained();
-  EXPECT_GE(testing::precision_at_1(*encoder, training.set.labels, training.set.train), 95);
+TEST(TransformerTrainer, LearnsFromEveryLoss) {
+  for (const LossKind& row : loss_kinds()) {
+    Training training;
+    training.loss.name = row.name;
+    const auto encoder = training.trained();
+    EXPECT_GE(testing::precision_at_1(*encoder, training.set.labels, training.set.train), 95)
+        << row.name;
+  }
 }
 
-TEST(TransformerTrainer, LearnsFromSampledAndHardNegativesInSmallChunks) {
+TEST(TransformerTrainer, LearnsFromSampledAndHardNegativesInSmallChunksOfClusters) {
   Training training;
   training.options.negatives = 2;
   training.options.hard_negatives = 1;
   training.options.batch = 4;
+  training.options.batches = "clustered";
+  training.options.cluster = 2;
   training.transformer.chunk_tokens = 16;
   training.transformer.dropout = 0.05;
   const auto encoder = training.trained();

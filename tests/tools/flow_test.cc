@@ -93,6 +93,26 @@ TEST(CommandLineFlow, CompactsChangedLabelsIntoTheNextGenerationWithTheSameAnswe
   EXPECT_EQ(json_of({"compact", "--store", tiny.store, "--json"}).at("generation"), 2);
 }
 
+TEST(CommandLineFlow, MergesTheEncodersOfTwoStores) {
+  const TinyRun first, second;
+  for (const TinyRun* tiny : {&first, &second}) {
+    tiny->import();
+    EXPECT_EQ(run({"merge", "--store", tiny->store, "--from", tiny->store, tiny->store}).code, 3);
+    std::vector<std::string> train = {"train", "--store", tiny->store, "--seed",
+                                      tiny == &first ? "1" : "2"};
+    for (const std::string& word : tiny_settings("5")) train.push_back(word);
+    train.insert(train.end(), {"--set", "encoder.hidden=0"});
+    run_ok(train);
+  }
+  const json::object report =
+      json_of({"merge", "--store", first.store, "--from", first.store, second.store, "--json"});
+  EXPECT_EQ(report.at("encoder"), "bag");
+  EXPECT_EQ(report.at("dim"), 32);
+  first.index();
+  EXPECT_THAT(run_ok({"info", "--store", first.store}).out,
+              HasSubstr(std::string(report.at("fingerprint").as_string())));
+}
+
 TEST(CommandLineFlow, AddsLabelsOfAFileAllOrNone) {
   const TinyRun tiny;
   tiny.make_all();

@@ -28,6 +28,7 @@ const std::vector<VerbCase>& verbs() {
   static const std::vector<VerbCase> all = {
       {"import", true, {"--train", "absent.jsonl", "--format", "jsonl"}},
       {"train", true, {}},
+      {"merge", true, {"--from", "a", "b"}},
       {"index", true, {}},
       {"query", true, {"a text"}},
       {"eval", true, {}},
