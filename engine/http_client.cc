@@ -33,15 +33,15 @@ constexpr std::uint64_t kLargestAnswer = 1ull << 30;
 constexpr int kLongestPauseMs = 10000;
 
 // What a problem says, or the beginning of another body.
-std::string detail_of(const Response& response) {
+std::string detail_of(const HttpAnswer& answer) {
   json::error_code error;
-  const json::value body = json::parse(response.body(), error);
+  const json::value body = json::parse(answer.body, error);
   if (!error.failed() && body.is_object())
     if (const json::value* detail = body.get_object().if_contains("detail");
         detail != nullptr && detail->is_string())
       return {detail->get_string().data(), detail->get_string().size()};
   constexpr std::size_t kMost = 200;
-  return fmt::format("it answered {} {}", response.result_int(), response.body().substr(0, kMost));
+  return fmt::format("it answered {} {}", answer.status, answer.body.substr(0, kMost));
 }
 
 ErrorKind kind_of(unsigned status) {
@@ -64,8 +64,7 @@ ErrorKind kind_of(unsigned status) {
   }
 }
 
-std::chrono::milliseconds pause_before(const Response& response, int attempt) {
-  const std::string named(response[http::field::retry_after]);
+std::chrono::milliseconds pause_before(const std::string& named, int attempt) {
   const bool digits =
       !named.empty() && named.size() < 6 &&
       std::all_of(named.begin(), named.end(), [](char c) { return c >= '0' && c <= '9'; });
@@ -172,7 +171,7 @@ Response HttpClient::Impl::send_again_if_closed(const Request& request) {
     return send(request);
   } catch (const boost::system::system_error& error) {
     throw Error(ErrorKind::kUnavailable,
-                fmt::format("asking {}: {}; is `dexter serve` running there?", url.text(),
+                fmt::format("asking {}: {}; is a server running there?", url.text(),
                             error.code().message()));
   }
 }
@@ -181,7 +180,7 @@ HttpClient::HttpClient(ServerUrl url, ClientOptions options)
     : impl_(std::make_unique<Impl>(std::move(url), std::move(options))) {}
 HttpClient::~HttpClient() = default;
 
-std::string HttpClient::ask(std::string_view method, std::string_view path, std::string body) {
+HttpAnswer HttpClient::send(std::string_view method, std::string_view path, std::string body) {
   Request request;
   request.method_string({method.data(), method.size()});
   request.target(impl_->url.prefix + std::string(path));
@@ -192,14 +191,19 @@ std::string HttpClient::ask(std::string_view method, std::string_view path, std:
   if (!body.empty()) request.set(http::field::content_type, "application/json");
   request.body() = std::move(body);
   request.prepare_payload();
+  Response response = impl_->send_again_if_closed(request);
+  return {response.result_int(), std::move(response.body()),
+          std::string(response[http::field::retry_after])};
+}
+
+std::string HttpClient::ask(std::string_view method, std::string_view path, std::string body) {
   for (int attempt = 1;; ++attempt) {
-    Response response = impl_->send_again_if_closed(request);
-    const unsigned status = response.result_int();
-    if (status == 200) return std::move(response.body());
-    if ((status != 429 && status != 503) || attempt >= impl_->options.attempts)
-      throw Error(kind_of(status),
-                  fmt::format("asking {}: {}", impl_->url.text(), detail_of(response)));
-    std::this_thread::sleep_for(pause_before(response, attempt));
+    HttpAnswer answer = send(method, path, body);
+    if (answer.status == 200) return std::move(answer.body);
+    if ((answer.status != 429 && answer.status != 503) || attempt >= impl_->options.attempts)
+      throw Error(kind_of(answer.status),
+                  fmt::format("asking {}: {}", impl_->url.text(), detail_of(answer)));
+    std::this_thread::sleep_for(pause_before(answer.retry_after, attempt));
   }
 }
 

@@ -25,8 +25,14 @@ struct ClientOptions {
   int attempts = 4;  // of a request that the server has no room for (429, 503)
 };
 
-// Requests to a dexter server, one after another over one connection that is opened anew when the
-// server closed it. For one thread.
+struct HttpAnswer {
+  unsigned status = 0;
+  std::string body;
+  std::string retry_after;  // of the header, "" where there is none
+};
+
+// Requests to a server, one after another over one connection that is opened anew when the server
+// closed it. For one thread.
 class HttpClient {
  public:
   HttpClient(ServerUrl url, ClientOptions options);
@@ -34,7 +40,11 @@ class HttpClient {
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
 
-  // The body of a reply of 200 to a JSON request ("" for none). A request that finds no room is
+  // The answer to a JSON request ("" for none), whatever its status. kUnavailable where there is no
+  // connection or no answer in time.
+  HttpAnswer send(std::string_view method, std::string_view path, std::string body = {});
+
+  // The body of an answer of 200 of a dexter server to a JSON request ("" for none). A request that finds no room is
   // sent again after the time that the server names. Throws what the server says: kInvalidInput
   // where the request or the key is at fault (400, 401, 403, 413), kNotFound (404), kUnavailable
   // (no connection, no room, too slow), kInternal for the rest.
