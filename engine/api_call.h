@@ -59,5 +59,8 @@ void answer_query(const std::shared_ptr<ApiCall>& call);
 void answer_info(const std::shared_ptr<ApiCall>& call);
 void answer_live(const std::shared_ptr<ApiCall>& call);
 void answer_ready(const std::shared_ptr<ApiCall>& call);
+// stats_routes.cc
+void answer_metrics(const std::shared_ptr<ApiCall>& call);
+void answer_stats(const std::shared_ptr<ApiCall>& call);
 
 }  // namespace dexter

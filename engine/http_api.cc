@@ -9,6 +9,7 @@
 #include <spdlog/spdlog.h>
 
 #include "engine/api_call.h"
+#include "engine/request_record.h"
 #include "engine/target.h"
 #include "storage/error.h"
 
@@ -32,9 +33,12 @@ constexpr auto kRoutes = std::to_array<RouteRow>({
     {"POST", "/v1/admin/snapshot", &answer_snapshot, Access::kChange},
     {"POST", "/v1/admin/reload", &answer_reload, Access::kChange},
     {"GET", "/v1/info", &answer_info},
+    {"GET", "/v1/stats", &answer_stats},
+    {"GET", "/metrics", &answer_metrics},
     {"GET", "/livez", &answer_live, Access::kOpen},
     {"GET", "/readyz", &answer_ready, Access::kOpen},
 });
+static_assert(kRoutes.size() < ServerMetrics::kRoutes);
 
 // What stands for {key}, "" where the pattern has none; nullopt where the path does not fit.
 std::optional<std::string_view> match(std::string_view pattern, std::string_view path) {
@@ -125,8 +129,9 @@ std::shared_ptr<const ApiParts> HttpApi::parts() const {
 
 void HttpApi::handle(HttpRequest&& request, ReplyFunction reply) const {
   const auto now = parts();
-  const auto call =
-      std::make_shared<ApiCall>(ApiCall{*now, std::move(request), std::move(reply), now, {}, {}});
+  const auto record = begin_record(*now, request);
+  const auto call = std::make_shared<ApiCall>(
+      ApiCall{*now, std::move(request), recorded(now, record, std::move(reply)), now, {}, {}});
   guarded(call, [&] {
     const Target target = split_target(call->request.target);
     std::string allowed;
@@ -137,6 +142,7 @@ void HttpApi::handle(HttpRequest&& request, ReplyFunction reply) const {
         allowed += (allowed.empty() ? "" : ", ") + std::string(row.method);
         continue;
       }
+      record->route = {static_cast<std::size_t>(&row - kRoutes.data()) + 1, row.method, row.path};
       if (auto refusal = refusal_of(now->keys, call->request, row.access))
         return call->reply(std::move(*refusal));
       call->argument = decode_percent(*argument);

@@ -13,6 +13,8 @@
 
 namespace dexter {
 
+class ServerMetrics;
+
 struct BatcherOptions {
   int workers = 1;
   int queue = 1024;         // texts that may wait
@@ -20,6 +22,7 @@ struct BatcherOptions {
   int batch_bytes = 65536;  // bytes of its texts
   std::chrono::microseconds window{300};
   std::function<void()> thread_start = {};  // runs first in each worker; may be empty
+  ServerMetrics* metrics = nullptr;         // counts batches and their stages; null: nothing does
 };
 
 // Texts or vectors to rank, or texts to encode.

@@ -174,7 +174,10 @@ void answer_query(const std::shared_ptr<ApiCall>& call) {
   fields.end();
   check_one_kind(fields);
   const Admission admission = batcher.submit(std::move(work), [call, shape](QueryAnswer&& answer) {
+    const Clock::time_point begin = Clock::now();
     guarded(call, [&] { call->reply(reply_of(answer, shape)); });
+    if (ServerMetrics* metrics = call->parts.metrics; metrics != nullptr)
+      metrics->count_stage(Stage::kRead, Clock::now() - begin);
   });
   if (admission == Admission::kFull) call->reply(full());
   if (admission == Admission::kStopping) call->reply(stopping());

@@ -40,6 +40,9 @@ struct ServeOptions {
   int compact_changes = 20000;  // changed labels that are taken into the index; 0: when asked only
   bool read_only = false;       // many servers of one store; changes are refused
 
+  bool access_log = false;  // a log line for each request
+  bool log_texts = false;   // the line holds the request's body
+
   void validate() const;  // kInvalidInput naming the option, its value and its range
 };
 
@@ -75,6 +78,8 @@ void visit(Visitor& v, ServeOptions& o) {
     "whether the store is only read, by as many servers as you like; a reload opens what another "
     "process wrote");
   v("max_labels", o.max_labels, "labels that one request may add");
+  v("access_log", o.access_log, "whether each request is a line of the log");
+  v("log_texts", o.log_texts, "whether that line holds what was asked: the request's body");
 }
 
 }  // namespace dexter

@@ -48,6 +48,8 @@ class Service {
   TaskPool writers_;
   TaskPool upkeep_;
   std::unique_ptr<StoreChanges> changes_;
+  ServerMetrics metrics_;
+  AccessLog access_log_;
   QueryBatcher batcher_;
   HttpApi api_;
   HttpServer server_;
