@@ -16,6 +16,7 @@
 #include "engine/idempotent_replies.h"
 #include "engine/live_store.h"
 #include "engine/query_batcher.h"
+#include "engine/reply_cache.h"
 #include "engine/retrieval_engine.h"
 #include "engine/serve_options.h"
 #include "engine/server_metrics.h"
@@ -50,6 +51,7 @@ struct ApiParts {
   // wrong, or null. Empty: there is nothing to read.
   std::function<void(std::function<void(const std::exception_ptr&)> done)> reload = {};
   ServerMetrics* metrics = nullptr;           // null: nothing is counted
+  ReplyCache* cache = nullptr;                // null: every query is computed
   AccessLog* access_log = nullptr;            // null: no line is written
   std::function<HttpFigures()> sockets = {};  // empty: there are none
 };

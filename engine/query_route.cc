@@ -164,21 +164,41 @@ HttpReply reply_of(QueryAnswer& answer, const QueryShape& shape) {
   return problem_of(answer.error);
 }
 
+// What a query's reply is made from.
+ReplyCache::Basis basis_of(const ApiCall& call) { return {call.parts.engine(), call.kept}; }
+
+// A reply that was made from another engine than its request was read for, or that tells times, is
+// not kept.
+void keep(const ApiCall& call, const ReplyCache::Basis& basis, const QueryAnswer& answer,
+          const HttpReply& reply) {
+  if (call.parts.cache != nullptr && reply.status == 200 && answer.engine == basis[0])
+    call.parts.cache->keep(call.request.body, basis, reply.body);
+}
+
 }  // namespace
 
 void answer_query(const std::shared_ptr<ApiCall>& call) {
+  const ReplyCache::Basis basis = basis_of(*call);
+  if (call->parts.cache != nullptr)
+    if (auto kept = call->parts.cache->find(call->request.body, basis))
+      return call->reply({.body = std::move(*kept)});
   QueryBatcher& batcher = call->parts.batcher;
   JsonFields fields(call->request.body);
   QueryWork work = work_of(*call, fields);
   const QueryShape shape = shape_of(fields);
   fields.end();
   check_one_kind(fields);
-  const Admission admission = batcher.submit(std::move(work), [call, shape](QueryAnswer&& answer) {
+  const auto done = [call, shape, basis](QueryAnswer&& answer) {
     const Clock::time_point begin = Clock::now();
-    guarded(call, [&] { call->reply(reply_of(answer, shape)); });
+    guarded(call, [&] {
+      HttpReply reply = reply_of(answer, shape);
+      if (!shape.timing) keep(*call, basis, answer, reply);
+      call->reply(std::move(reply));
+    });
     if (ServerMetrics* metrics = call->parts.metrics; metrics != nullptr)
       metrics->count_stage(Stage::kRead, Clock::now() - begin);
-  });
+  };
+  const Admission admission = batcher.submit(std::move(work), done);
   if (admission == Admission::kFull) call->reply(full());
   if (admission == Admission::kStopping) call->reply(stopping());
 }

@@ -34,6 +34,8 @@ struct ServeOptions {
   int batch_bytes = 65536;
   int window_us = 0;  // what a batch waits for more texts under load, at most
 
+  int cache_mb = 64;  // answers that are kept for queries that come again; 0: none
+
   int writers = 8;              // threads for changes; as many as may share a synchronous write
   int write_queue = 1024;       // changes waiting; beyond it 429
   int max_labels = 10000;       // of one change
@@ -70,6 +72,8 @@ void visit(Visitor& v, ServeOptions& o) {
   v("batch", o.batch, "texts encoded and searched together");
   v("batch_bytes", o.batch_bytes, "bytes of the texts encoded together");
   v("window_us", o.window_us, "microseconds that a batch waits for more texts under load");
+  v("cache_mb", o.cache_mb,
+    "MiB of answers kept for queries that come again byte for byte; 0: none");
   v("writers", o.writers, "changes of the store that may share a synchronous write");
   v("write_queue", o.write_queue, "changes that may wait; more are answered 429");
   v("compact_changes", o.compact_changes,

@@ -9,6 +9,7 @@
 
 #include "engine/http_server.h"
 #include "engine/query_batcher.h"
+#include "engine/reply_cache.h"
 
 namespace dexter {
 
@@ -31,6 +32,7 @@ ProcessFigures process_figures();
 struct ServerState {
   BatcherFigures batcher;
   HttpFigures http;
+  CacheFigures cache;
   std::size_t waiting_changes = 0;
   std::uint64_t generation = 0, labels = 0, changed_labels = 0;
   ProcessFigures process;

@@ -9,6 +9,7 @@ ServerState state_of(const ApiParts& parts) {
   const auto engine = parts.engine();
   ServerState state;
   state.batcher = parts.batcher.figures();
+  if (parts.cache != nullptr) state.cache = parts.cache->figures();
   if (parts.sockets) state.http = parts.sockets();
   state.generation = engine->generation();
   state.labels = engine->label_count();

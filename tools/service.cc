@@ -55,6 +55,7 @@ Service::Service(std::filesystem::path store, ConfigSource configs, const std::s
                                         .compact_changes =
                                             static_cast<std::size_t>(config_.serve.compact_changes)}
                      : nullptr),
+      cache_(static_cast<std::size_t>(config_.serve.cache_mb) << 20),
       batcher_(batcher_options(config_.serve, cores_, metrics_), [this] { return engine(); }),
       api_({.options = config_.serve,
             .version = DEXTER_VERSION,
@@ -65,6 +66,7 @@ Service::Service(std::filesystem::path store, ConfigSource configs, const std::s
             .changes = changes_.get(),
             .reload = [this](const auto& done) { reload(done); },
             .metrics = &metrics_,
+            .cache = &cache_,
             .access_log = &access_log_,
             .sockets = [this] { return server_.figures(); }}),
       server_(config_.serve, [this](HttpRequest&& request, ReplyFunction reply) {

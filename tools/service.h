@@ -50,6 +50,7 @@ class Service {
   std::unique_ptr<StoreChanges> changes_;
   ServerMetrics metrics_;
   AccessLog access_log_;
+  ReplyCache cache_;
   QueryBatcher batcher_;
   HttpApi api_;
   HttpServer server_;
