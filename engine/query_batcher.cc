@@ -338,8 +338,13 @@ Admission QueryBatcher::submit(QueryWork work, QueryCompletion done) {
   return admission;
 }
 
-bool QueryBatcher::is_full() const {
-  return impl_->waiting >= static_cast<std::size_t>(impl_->options.queue);
+bool QueryBatcher::refuses(const std::string& client) {
+  const auto room = static_cast<std::size_t>(impl_->options.queue);
+  if (impl_->waiting < room) return false;
+  const std::lock_guard lock(impl_->mutex);
+  if (impl_->queue.rows() < room || impl_->queue.would_give_way(client, 1)) return false;
+  ++impl_->refused;
+  return true;
 }
 
 BatcherFigures QueryBatcher::figures() const {

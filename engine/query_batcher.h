@@ -83,8 +83,9 @@ class QueryBatcher {
   // kTaken: `done` will be called; else it is dropped. Full means that neither is there room nor
   // does another client have more waiting.
   Admission submit(QueryWork work, QueryCompletion done);
-  // A quick look before a request is even parsed.
-  bool is_full() const;
+  // A quick look before a request is even parsed: whether one text of this client finds no room. It
+  // counts as refused then.
+  bool refuses(const std::string& client);
   BatcherFigures figures() const;
   // Answers what waits with kStopping and joins the workers.
   void stop();

@@ -183,6 +183,7 @@ void answer_query(const std::shared_ptr<ApiCall>& call) {
     if (auto kept = call->parts.cache->find(call->request.body, basis))
       return call->reply({.body = std::move(*kept)});
   QueryBatcher& batcher = call->parts.batcher;
+  if (call->parts.batcher.refuses(call->request.peer)) return call->reply(full());
   JsonFields fields(call->request.body);
   QueryWork work = work_of(*call, fields);
   const QueryShape shape = shape_of(fields);

@@ -38,6 +38,7 @@ void ServeOptions::validate() const {
   check_range("text_bytes", text_bytes, 1, 1 << 30);
   check_range("timeout_ms", timeout_ms, 1, kDay);
   check_range("queue", queue, 1, kMany);
+  check_range("refused_per_s", refused_per_s, 0, kMany);
   check_range("batch", batch, 1, 1 << 16);
   check_range("batch_bytes", batch_bytes, 1, 1 << 30);
   check_range("window_us", window_us, 0, 1000000);

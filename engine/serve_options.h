@@ -30,7 +30,11 @@ struct ServeOptions {
   int timeout_ms = 10000;  // of a query that names none, and the most it may name
 
   int queue = 2048;  // texts waiting; beyond it 429
-  int batch = 128;   // texts encoded and searched together, at most
+  // Connections that are read again a second after a 429, one after another, none waits for longer
+  // than a second (their Retry-After); 0: at once. Clients that ask again at once would otherwise
+  // take the cores that answers need.
+  int refused_per_s = 1000;
+  int batch = 128;  // texts encoded and searched together, at most
   int batch_bytes = 65536;
   int window_us = 0;  // what a batch waits for more texts under load, at most
 
@@ -69,6 +73,8 @@ void visit(Visitor& v, ServeOptions& o) {
   v("text_bytes", o.text_bytes, "bytes of one text");
   v("timeout_ms", o.timeout_ms, "time for a query to be answered; later is answered 504");
   v("queue", o.queue, "texts that may wait; more are answered 429");
+  v("refused_per_s", o.refused_per_s,
+    "connections that are read again a second after a 429, each within a second; 0: all at once");
   v("batch", o.batch, "texts encoded and searched together");
   v("batch_bytes", o.batch_bytes, "bytes of the texts encoded together");
   v("window_us", o.window_us, "microseconds that a batch waits for more texts under load");
