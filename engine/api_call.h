@@ -89,6 +89,9 @@ void answer_info(const std::shared_ptr<ApiCall>& call);
 void answer_report(const std::shared_ptr<ApiCall>& call);
 void answer_live(const std::shared_ptr<ApiCall>& call);
 void answer_ready(const std::shared_ptr<ApiCall>& call);
+// stats_routes.cc
+void answer_metrics(const std::shared_ptr<ApiCall>& call);
+void answer_stats(const std::shared_ptr<ApiCall>& call);
 // web_routes.cc
 void answer_document(const std::shared_ptr<ApiCall>& call);
 void answer_docs(const std::shared_ptr<ApiCall>& call);

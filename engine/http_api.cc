@@ -9,6 +9,7 @@
 #include <spdlog/spdlog.h>
 
 #include "engine/api_call.h"
+#include "engine/request_record.h"
 #include "engine/target.h"
 #include "storage/error.h"
 
@@ -38,9 +39,12 @@ constexpr auto kRoutes = std::to_array<RouteRow>({
     {"GET", "/docs", &answer_docs, Access::kOpen},
     {"GET", "/", &answer_page, Access::kOpen},
     {"GET", "/web/{file}", &answer_web_file, Access::kOpen},
+    {"GET", "/v1/stats", &answer_stats},
+    {"GET", "/metrics", &answer_metrics},
     {"GET", "/livez", &answer_live, Access::kOpen},
     {"GET", "/readyz", &answer_ready, Access::kOpen},
 });
+static_assert(kRoutes.size() < ServerMetrics::kRoutes);
 
 // What stands in the braces, "" where the pattern has none; nullopt where the path does not fit.
 std::optional<std::string_view> match(std::string_view pattern, std::string_view path) {
@@ -139,8 +143,9 @@ std::shared_ptr<const ApiParts> HttpApi::parts() const {
 
 void HttpApi::handle(HttpRequest&& request, ReplyFunction reply) const {
   const auto now = parts();
-  const auto call =
-      std::make_shared<ApiCall>(ApiCall{*now, std::move(request), std::move(reply), now, {}, {}});
+  const auto record = begin_record(*now, request);
+  const auto call = std::make_shared<ApiCall>(
+      ApiCall{*now, std::move(request), recorded(now, record, std::move(reply)), now, {}, {}});
   guarded(call, [&] {
     const Target target = split_target(call->request.target);
     std::string allowed;
@@ -151,6 +156,7 @@ void HttpApi::handle(HttpRequest&& request, ReplyFunction reply) const {
         allowed += (allowed.empty() ? "" : ", ") + std::string(row.method);
         continue;
       }
+      record->route = {static_cast<std::size_t>(&row - kRoutes.data()) + 1, row.method, row.path};
       if (auto refusal = refusal_of(now->keys, call->request, row.access))
         return call->reply(std::move(*refusal));
       call->argument = decode_percent(*argument);

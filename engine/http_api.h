@@ -9,13 +9,17 @@
 #include <mutex>
 #include <string>
 
+#include "engine/access_log.h"
 #include "engine/api_keys.h"
 #include "engine/http_message.h"
+#include "engine/http_server.h"
 #include "engine/idempotent_replies.h"
 #include "engine/live_store.h"
 #include "engine/query_batcher.h"
+#include "engine/reply_cache.h"
 #include "engine/retrieval_engine.h"
 #include "engine/serve_options.h"
+#include "engine/server_metrics.h"
 #include "engine/task_pool.h"
 #include "storage/progress.h"
 
@@ -46,12 +50,17 @@ struct ApiParts {
   // Reads again what the server was started with, beside the requests; calls `done` with what went
   // wrong, or null. Empty: there is nothing to read.
   std::function<void(std::function<void(const std::exception_ptr&)> done)> reload = {};
+  ServerMetrics* metrics = nullptr;           // null: nothing is counted
+  ReplyCache* cache = nullptr;                // null: every query is computed
+  AccessLog* access_log = nullptr;            // null: no line is written
+  std::function<HttpFigures()> sockets = {};  // empty: there are none
 };
 
 // The HTTP interface without sockets: a table of routes (http_api.cc), each from a request to a
 // reply. Where keys are wanted, a request without a known one is answered 401, and one whose key
 // may not do it 403. An Error becomes a problem: kInvalidInput 400, kNotFound 404, kUnavailable and
 // kInterrupted 503, a disk that takes no change 507, others 500 whose text is in the log alone.
+// Each reply carries X-Request-Id, and traceparent where the request did.
 // Safe from many threads.
 class HttpApi {
  public:

@@ -14,6 +14,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http.hpp>
@@ -34,6 +35,8 @@ constexpr std::size_t kReadSize = 16384;
 // reset.
 constexpr std::size_t kLingerBytes = 1 << 20;
 constexpr int kLingerMs = 1000;
+constexpr std::chrono::seconds kLongestRest{1};
+constexpr int kRefused = 429;
 
 constexpr std::string_view kGoOn = "HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -115,6 +118,17 @@ std::size_t count_fields(const http::request<http::string_body>& message) {
 
 }  // namespace
 
+Clock::time_point SessionShared::next_turn(int per_second) {
+  const Clock::time_point now = Clock::now();
+  const std::chrono::nanoseconds step = std::chrono::seconds(1) / per_second;
+  Clock::time_point former = turn_;
+  while (true) {
+    const Clock::time_point mine = std::max(former, now) + step;
+    if (mine > now + kLongestRest) return now + kLongestRest;
+    if (turn_.compare_exchange_weak(former, mine)) return mine;
+  }
+}
+
 HttpSession::HttpSession(asio::ip::tcp::socket socket, SessionShared& shared)
     : socket_(std::move(socket)), shared_(shared), options_(shared.options()) {
   arm(options_->idle_ms);
@@ -145,6 +159,8 @@ awaitable<bool> HttpSession::serve_one() {
   const bool keep_alive = keep_alive_ && !reply.close && !shared_.stopping;
   const bool written = co_await write(reply, keep_alive, without_body);
   if (written && !keep_alive) co_await linger();
+  if (written && keep_alive && reply.status == kRefused && options_->refused_per_s > 0)
+    co_await rest();
   co_return written&& keep_alive;
 }
 
@@ -273,6 +289,13 @@ awaitable<void> HttpSession::linger() {
     error = std::get<0>(read);
     total += std::get<1>(read);
   }
+}
+
+awaitable<void> HttpSession::rest() {
+  idle_ = true;
+  deadline_ = Clock::time_point::max();
+  asio::steady_timer timer(socket_.get_executor(), shared_.next_turn(options_->refused_per_s));
+  co_await timer.async_wait(kTuple);
 }
 
 void HttpSession::end_if_idle() {

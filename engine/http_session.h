@@ -36,6 +36,9 @@ struct SessionShared {
     options_.swap(next);
   }
 
+  // When the next connection that was refused may be read again.
+  std::chrono::steady_clock::time_point next_turn(int per_second);
+
   const HttpHandler handler;
   // counted by all
   std::atomic<bool> stopping = false;
@@ -44,6 +47,7 @@ struct SessionShared {
  private:
   mutable std::mutex mutex_;
   std::shared_ptr<const ServeOptions> options_;  // guarded by mutex_
+  std::atomic<std::chrono::steady_clock::time_point> turn_{};
 };
 
 // Requests of one connection, one after another, until either side ends it. Runs on the session's
@@ -71,6 +75,7 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   boost::asio::awaitable<bool> write(HttpReply& reply, bool keep_alive, bool without_body);
   boost::asio::awaitable<void> refuse(const Refusal& refusal);
   boost::asio::awaitable<void> linger();
+  boost::asio::awaitable<void> rest();  // after a refusal
   void arm(int time_ms);
   std::string_view buffered() const;
 

@@ -15,6 +15,7 @@
 
 #include "encoders/encoder.h"
 #include "engine/query_queue.h"
+#include "engine/server_metrics.h"
 #include "storage/error.h"
 
 namespace dexter {
@@ -191,9 +192,23 @@ void deliver(const Batch& batch, Computed computed) {
   }
 }
 
+void count(const Batch& batch, ServerMetrics& metrics) {
+  const Clock::time_point now = Clock::now();
+  metrics.count_batch(batch.rows);
+  for (const QueryPart& part : batch.parts)
+    if (part.first == 0) metrics.count_stage(Stage::kWait, now - part.query->arrival);
+}
+
+void count(const Computed& computed, ServerMetrics& metrics) {
+  if (computed.error) return;
+  metrics.count_stage(Stage::kEncode, computed.encoding);
+  metrics.count_stage(Stage::kSearch, computed.searching);
+}
+
 // A batch that fails is tried again part by part, so that only the one to blame fails.
-void answer(const Batch& batch) {
+void answer(const Batch& batch, ServerMetrics* metrics) {
   Computed computed = compute(batch);
+  if (metrics != nullptr) count(computed, *metrics);
   if (!computed.error || batch.parts.size() == 1) return deliver(batch, std::move(computed));
   for (const QueryPart& part : batch.parts) {
     Batch alone{.engine = batch.engine, .parts = {part}, .expired = {}, .rows = part.count};
@@ -272,7 +287,9 @@ void QueryBatcher::Impl::work(const std::stop_token& stop) {
     Batch batch = take(stop, former > 1 ? former : 0);
     for (const auto& query : batch.expired) finish(*query, QueryEnd::kExpired);
     former = batch.rows;
-    if (!batch.parts.empty()) answer(batch);
+    if (batch.parts.empty()) continue;
+    if (options.metrics != nullptr) count(batch, *options.metrics);
+    answer(batch, options.metrics);
   }
 }
 
@@ -321,8 +338,13 @@ Admission QueryBatcher::submit(QueryWork work, QueryCompletion done) {
   return admission;
 }
 
-bool QueryBatcher::is_full() const {
-  return impl_->waiting >= static_cast<std::size_t>(impl_->options.queue);
+bool QueryBatcher::refuses(const std::string& client) {
+  const auto room = static_cast<std::size_t>(impl_->options.queue);
+  if (impl_->waiting < room) return false;
+  const std::lock_guard lock(impl_->mutex);
+  if (impl_->queue.rows() < room || impl_->queue.would_give_way(client, 1)) return false;
+  ++impl_->refused;
+  return true;
 }
 
 BatcherFigures QueryBatcher::figures() const {

@@ -13,6 +13,8 @@
 
 namespace dexter {
 
+class ServerMetrics;
+
 struct BatcherOptions {
   int workers = 1;
   int queue = 1024;         // texts that may wait
@@ -20,6 +22,7 @@ struct BatcherOptions {
   int batch_bytes = 65536;  // bytes of its texts
   std::chrono::microseconds window{300};
   std::function<void()> thread_start = {};  // runs first in each worker; may be empty
+  ServerMetrics* metrics = nullptr;         // counts batches and their stages; null: nothing does
 };
 
 // Texts or vectors to rank, or texts to encode.
@@ -80,8 +83,9 @@ class QueryBatcher {
   // kTaken: `done` will be called; else it is dropped. Full means that neither is there room nor
   // does another client have more waiting.
   Admission submit(QueryWork work, QueryCompletion done);
-  // A quick look before a request is even parsed.
-  bool is_full() const;
+  // A quick look before a request is even parsed: whether one text of this client finds no room. It
+  // counts as refused then.
+  bool refuses(const std::string& client);
   BatcherFigures figures() const;
   // Answers what waits with kStopping and joins the workers.
   void stop();

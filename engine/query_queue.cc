@@ -59,16 +59,29 @@ void QueryQueue::forget_if_empty(Turn turn) {
   turns_.erase(turn);
 }
 
-std::shared_ptr<PendingQuery> QueryQueue::give_way(const std::string& client, std::size_t rows) {
-  if (empty()) return nullptr;
+// The client with most rows waiting, if it may be asked to; else the end.
+std::list<QueryQueue::Client>::const_iterator QueryQueue::who_gives_way(const std::string& client,
+                                                                        std::size_t rows) const {
   const auto busiest =
       std::max_element(turns_.begin(), turns_.end(),
                        [](const Client& a, const Client& b) { return a.rows < b.rows; });
+  if (busiest == turns_.end() || busiest->name == client) return turns_.end();
   const auto own = by_name_.find(client);
   const std::size_t own_rows = own == by_name_.end() ? 0 : own->second->rows;
-  if (busiest->name == client || busiest->rows <= own_rows + rows) return nullptr;
+  // One that was begun is worth finishing.
+  const bool may = busiest->rows > own_rows + rows && !busiest->parts.back().query->engine;
+  return may ? busiest : turns_.end();
+}
+
+bool QueryQueue::would_give_way(const std::string& client, std::size_t rows) const {
+  return who_gives_way(client, rows) != turns_.end();
+}
+
+std::shared_ptr<PendingQuery> QueryQueue::give_way(const std::string& client, std::size_t rows) {
+  const auto found = who_gives_way(client, rows);
+  if (found == turns_.end()) return nullptr;
+  const Turn busiest = turns_.erase(found, found);  // the same, to change
   const std::shared_ptr<PendingQuery> newest = busiest->parts.back().query;
-  if (newest->engine) return nullptr;  // begun: its rows are worth finishing
   while (!busiest->parts.empty() && busiest->parts.back().query == newest) {
     busiest->rows -= busiest->parts.back().count;
     rows_ -= busiest->parts.back().count;

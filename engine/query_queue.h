@@ -46,6 +46,8 @@ class QueryQueue {
   QueryPart pop();
   // Drops every part of the front's request, of which none was taken yet.
   void drop_front();
+  // Whether `give_way` would find a request.
+  bool would_give_way(const std::string& client, std::size_t rows) const;
   // Takes out every waiting part of the newest request of the client with most rows waiting, if
   // that is another than `client` and has more than `client` would have with `rows` more. None of
   // the request's rows have been taken yet. Null where there is none.
@@ -61,6 +63,8 @@ class QueryQueue {
   };
   using Turn = std::list<Client>::iterator;
 
+  std::list<Client>::const_iterator who_gives_way(const std::string& client,
+                                                  std::size_t rows) const;
   void forget_if_empty(Turn turn);
 
   std::list<Client> turns_;  // clients with parts; the first one's turn it is

@@ -10,6 +10,7 @@
 #include "engine/json_fields.h"
 #include "engine/json_text.h"
 #include "engine/nearest_name.h"
+#include "engine/server_metrics.h"
 #include "storage/error.h"
 
 namespace dexter {
@@ -161,6 +162,17 @@ HttpReply reply_of(QueryAnswer& answer, const Rendering& rendering) {
   return problem_of(answer.error);
 }
 
+// What a query's reply is made from.
+ReplyCache::Basis basis_of(const ApiCall& call) { return {call.parts.engine(), call.kept}; }
+
+// A reply that was made from another engine than its request was read for, or that tells times, is
+// not kept.
+void keep(const ApiCall& call, const ReplyCache::Basis& basis, const QueryAnswer& answer,
+          const HttpReply& reply) {
+  if (call.parts.cache != nullptr && reply.status == 200 && answer.engine == basis[0])
+    call.parts.cache->keep(call.request.body, basis, reply.body);
+}
+
 }  // namespace
 
 QueryWork work_of(const ApiCall& call, std::optional<std::int64_t> timeout_ms) {
@@ -173,7 +185,10 @@ QueryWork work_of(const ApiCall& call, std::optional<std::int64_t> timeout_ms) {
 
 void submit_query(const std::shared_ptr<ApiCall>& call, QueryWork work, Rendering rendering) {
   const auto done = [call, rendering = std::move(rendering)](QueryAnswer&& answer) {
+    const Clock::time_point begin = Clock::now();
     guarded(call, [&] { call->reply(reply_of(answer, rendering)); });
+    if (ServerMetrics* metrics = call->parts.metrics; metrics != nullptr)
+      metrics->count_stage(Stage::kRead, Clock::now() - begin);
   };
   const Admission admission = call->parts.batcher.submit(std::move(work), done);
   if (admission == Admission::kFull) call->reply(full());
@@ -181,13 +196,21 @@ void submit_query(const std::shared_ptr<ApiCall>& call, QueryWork work, Renderin
 }
 
 void answer_query(const std::shared_ptr<ApiCall>& call) {
+  const ReplyCache::Basis basis = basis_of(*call);
+  if (call->parts.cache != nullptr)
+    if (auto kept = call->parts.cache->find(call->request.body, basis))
+      return call->reply({.body = std::move(*kept)});
+  if (call->parts.batcher.refuses(call->request.peer)) return call->reply(full());
   JsonFields fields(call->request.body);
   QueryWork work = query_of(*call, fields);
   const QueryShape shape = shape_of(fields);
   fields.end();
   check_one_kind(fields);
-  submit_query(call, std::move(work),
-               [shape](QueryAnswer& answer) { return rendered(answer, shape); });
+  submit_query(call, std::move(work), [call, shape, basis](QueryAnswer& answer) {
+    HttpReply reply = rendered(answer, shape);
+    if (!shape.timing) keep(*call, basis, answer, reply);
+    return reply;
+  });
 }
 
 }  // namespace dexter

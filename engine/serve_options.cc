@@ -38,9 +38,11 @@ void ServeOptions::validate() const {
   check_range("text_bytes", text_bytes, 1, 1 << 30);
   check_range("timeout_ms", timeout_ms, 1, kDay);
   check_range("queue", queue, 1, kMany);
+  check_range("refused_per_s", refused_per_s, 0, kMany);
   check_range("batch", batch, 1, 1 << 16);
   check_range("batch_bytes", batch_bytes, 1, 1 << 30);
   check_range("window_us", window_us, 0, 1000000);
+  check_range("cache_mb", cache_mb, 0, 1 << 20);
   check_range("writers", writers, 1, 1024);
   check_range("write_queue", write_queue, 1, kMany);
   check_range("compact_changes", compact_changes, 0, 1 << 30);

@@ -30,15 +30,24 @@ struct ServeOptions {
   int timeout_ms = 10000;  // of a query that names none, and the most it may name
 
   int queue = 2048;  // texts waiting; beyond it 429
-  int batch = 128;   // texts encoded and searched together, at most
+  // Connections that are read again a second after a 429, one after another, none waits for longer
+  // than a second (their Retry-After); 0: at once. Clients that ask again at once would otherwise
+  // take the cores that answers need.
+  int refused_per_s = 1000;
+  int batch = 128;  // texts encoded and searched together, at most
   int batch_bytes = 65536;
   int window_us = 0;  // what a batch waits for more texts under load, at most
+
+  int cache_mb = 64;  // answers that are kept for queries that come again; 0: none
 
   int writers = 8;              // threads for changes; as many as may share a synchronous write
   int write_queue = 1024;       // changes waiting; beyond it 429
   int max_labels = 10000;       // of one change
   int compact_changes = 20000;  // changed labels that are taken into the index; 0: when asked only
   bool read_only = false;       // many servers of one store; changes are refused
+
+  bool access_log = false;  // a log line for each request
+  bool log_texts = false;   // the line holds the request's body
 
   void validate() const;  // kInvalidInput naming the option, its value and its range
 };
@@ -64,9 +73,13 @@ void visit(Visitor& v, ServeOptions& o) {
   v("text_bytes", o.text_bytes, "bytes of one text");
   v("timeout_ms", o.timeout_ms, "time for a query to be answered; later is answered 504");
   v("queue", o.queue, "texts that may wait; more are answered 429");
+  v("refused_per_s", o.refused_per_s,
+    "connections that are read again a second after a 429, each within a second; 0: all at once");
   v("batch", o.batch, "texts encoded and searched together");
   v("batch_bytes", o.batch_bytes, "bytes of the texts encoded together");
   v("window_us", o.window_us, "microseconds that a batch waits for more texts under load");
+  v("cache_mb", o.cache_mb,
+    "MiB of answers kept for queries that come again byte for byte; 0: none");
   v("writers", o.writers, "changes of the store that may share a synchronous write");
   v("write_queue", o.write_queue, "changes that may wait; more are answered 429");
   v("compact_changes", o.compact_changes,
@@ -75,6 +88,8 @@ void visit(Visitor& v, ServeOptions& o) {
     "whether the store is only read, by as many servers as you like; a reload opens what another "
     "process wrote");
   v("max_labels", o.max_labels, "labels that one request may add");
+  v("access_log", o.access_log, "whether each request is a line of the log");
+  v("log_texts", o.log_texts, "whether that line holds what was asked: the request's body");
 }
 
 }  // namespace dexter

@@ -19,14 +19,15 @@ int cores_of(const Config& config) {
   return config.runtime.threads > 0 ? config.runtime.threads : usable_cores();
 }
 
-BatcherOptions batcher_options(const ServeOptions& options, int cores) {
+BatcherOptions batcher_options(const ServeOptions& options, int cores, ServerMetrics& metrics) {
   const int threads = std::max(1, cores / options.workers);
   return {.workers = options.workers,
           .queue = options.queue,
           .batch = options.batch,
           .batch_bytes = options.batch_bytes,
           .window = std::chrono::microseconds(options.window_us),
-          .thread_start = [threads] { set_threads(threads); }};
+          .thread_start = [threads] { set_threads(threads); },
+          .metrics = &metrics};
 }
 
 void use_one_thread() { set_threads(1); }
@@ -54,7 +55,8 @@ Service::Service(std::filesystem::path store, ConfigSource configs, const std::s
                                         .compact_changes =
                                             static_cast<std::size_t>(config_.serve.compact_changes)}
                      : nullptr),
-      batcher_(batcher_options(config_.serve, cores_), [this] { return engine(); }),
+      cache_(static_cast<std::size_t>(config_.serve.cache_mb) << 20),
+      batcher_(batcher_options(config_.serve, cores_, metrics_), [this] { return engine(); }),
       api_({.options = config_.serve,
             .version = DEXTER_VERSION,
             .batcher = batcher_,
@@ -62,7 +64,11 @@ Service::Service(std::filesystem::path store, ConfigSource configs, const std::s
             .stopping = [this] { return stop_.stop_requested(); },
             .keys = keys_,
             .changes = changes_.get(),
-            .reload = [this](const auto& done) { reload(done); }}),
+            .reload = [this](const auto& done) { reload(done); },
+            .metrics = &metrics_,
+            .cache = &cache_,
+            .access_log = &access_log_,
+            .sockets = [this] { return server_.figures(); }}),
       server_(config_.serve, [this](HttpRequest&& request, ReplyFunction reply) {
         api_.handle(std::move(request), std::move(reply));
       }) {}

@@ -48,6 +48,9 @@ class Service {
   TaskPool writers_;
   TaskPool upkeep_;
   std::unique_ptr<StoreChanges> changes_;
+  ServerMetrics metrics_;
+  AccessLog access_log_;
+  ReplyCache cache_;
   QueryBatcher batcher_;
   HttpApi api_;
   HttpServer server_;

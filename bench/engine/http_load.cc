@@ -5,7 +5,8 @@
 //                 when the request was due, so that a stall is charged to all that it delayed
 //                 (coordinated omission). What finds no free connection waits its turn here.
 // One JSON object is printed: rates, latencies of answers and of rejections (429, 503), the
-// latter from when they were sent, and the server's memory where --pid names it.
+// latter from when they were sent, and the server's memory where --pid names it. With --retry-after
+// 1 a connection that was rejected rests for the seconds of its Retry-After, as clients should.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -43,6 +44,7 @@ struct LoadOptions {
   int k = 5;
   int repeat = 0;  // ask these many texts again and again; 0: no text twice
   int pid = 0;
+  int retry_after = 0;
   std::string texts;  // a file, one text a line
   std::string key;    // of the server's API keys
 };
@@ -114,6 +116,9 @@ class Texts {
   std::size_t count_ = 0;
 };
 
+// What the server's Retry-After says.
+constexpr std::chrono::seconds kRest{1};
+
 class Load {
  public:
   explicit Load(const LoadOptions& options)
@@ -138,6 +143,7 @@ class Load {
     memory_before_ = resident_kib(options_.pid);
     for (Time now = begin_; now < end; now = Clock::now()) {
       if (memory_warm_ == 0 && now >= counted_from_) memory_warm_ = resident_kib(options_.pid);
+      release_rested(now);
       if (options_.rate > 0) {
         for (; next_due <= now; next_due += to_time(1 / options_.rate))
           waiting_.push_back(next_due);
@@ -145,7 +151,8 @@ class Load {
         for (std::size_t i = waiting_.size(); i < idle_.size(); ++i) waiting_.push_back(now);
       }
       start_waiting();
-      poll_until(options_.rate > 0 ? std::min(next_due, end) : end);
+      const Time rested = resting_.empty() ? end : resting_.front().first;
+      poll_until(std::min(options_.rate > 0 ? std::min(next_due, end) : end, rested));
     }
     memory_after_ = resident_kib(options_.pid);
   }
@@ -230,6 +237,7 @@ class Load {
     if (count <= 0) {
       if (connection.busy) ++tally_.broken;
       if (!connection.busy) std::erase(idle_, i);
+      std::erase_if(resting_, [&](const auto& row) { return row.second == i; });
       return open(i);
     }
     connection.in.append(bytes, static_cast<std::size_t>(count));
@@ -239,10 +247,19 @@ class Load {
     if (field > head ||
         connection.in.size() < head + 4 + std::stoul(connection.in.substr(field + 16)))
       return;
-    count_reply(connection, std::stoi(connection.in.substr(9, 3)));
+    const int status = std::stoi(connection.in.substr(9, 3));
+    count_reply(connection, status);
     connection.in.clear();
     connection.busy = false;
-    idle_.push_back(i);
+    if (options_.retry_after != 0 && (status == 429 || status == 503))
+      resting_.emplace_back(Clock::now() + kRest, i);
+    else
+      idle_.push_back(i);
+  }
+
+  void release_rested(Time now) {
+    for (; !resting_.empty() && resting_.front().first <= now; resting_.pop_front())
+      idle_.push_back(resting_.front().second);
   }
 
   void count_reply(const Connection& connection, int status) {
@@ -260,6 +277,7 @@ class Load {
   const int epoll_;
   std::vector<Connection> connections_;
   std::vector<std::size_t> idle_;
+  std::deque<std::pair<Time, std::size_t>> resting_;  // until when, in this order
   std::deque<Time> waiting_;  // when the requests were due that no connection was free for
   Tally tally_;
   Time begin_, counted_from_;
@@ -286,11 +304,13 @@ LoadOptions options_of(int count, char** arguments) {
         take("--rate", options.rate, given, value) || take("--k", options.k, given, value) ||
         take("--repeat", options.repeat, given, value) ||
         take("--pid", options.pid, given, value) || take("--texts", options.texts, given, value) ||
-        take("--key", options.key, given, value);
+        take("--key", options.key, given, value) ||
+        take("--retry-after", options.retry_after, given, value);
     if (!known || count % 2 == 0)
       throw std::runtime_error(
           "usage: http_load [--host A] [--port N] [--connections N] [--seconds S] [--warm-up S] "
-          "[--rate R] [--k N] [--repeat N] [--texts FILE] [--key KEY] [--pid N]");
+          "[--rate R] [--k N] [--repeat N] [--texts FILE] [--key KEY] [--pid N] "
+          "[--retry-after 1]");
   }
   return options;
 }

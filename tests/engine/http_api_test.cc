@@ -125,8 +125,7 @@ TEST_F(TinyApi, PointsTheWayWhereThereIsNoRoute) {
   EXPECT_THAT(absent.body, HasSubstr("/openapi.json"));
   const HttpReply wrong = ask("GET", "/v1/query");
   EXPECT_EQ(wrong.status, 405);
-  ASSERT_EQ(wrong.headers.size(), 1u);
-  EXPECT_EQ(wrong.headers[0], (std::pair<std::string, std::string>{"Allow", "POST"}));
+  EXPECT_THAT(wrong.headers, ::testing::Contains(::testing::Pair("Allow", "POST")));
 }
 
 TEST_F(TinyApi, TellsWhatItServes) {

@@ -1,5 +1,6 @@
 #include "engine/http_server.h"
 
+#include <chrono>
 #include <future>
 #include <latch>
 #include <memory>
@@ -238,6 +239,26 @@ class HoldingServer {
   std::atomic<int> held_ = 0;
   HttpServer server_;
 };
+
+TEST(HttpServer, ReadsARefusedConnectionAgainInItsTurn) {
+  ServeOptions options = quick_options();
+  options.refused_per_s = 50;
+  HttpServer server(options, [](HttpRequest&& request, ReplyFunction reply) {
+    reply({.status = request.target == "/full" ? 429 : 200});
+  });
+  server.start(1);
+  RawConnection refused(server.port()), other(server.port());
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(refused.ask(request_text("GET", "/full")).status, 429);
+    EXPECT_EQ(other.ask(request_text("GET", "/")).status, 200);
+  }
+  // Three turns of 20 ms have passed before the fourth request was read.
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(60));
+  EXPECT_EQ(refused.ask(request_text("GET", "/")).status, 200);
+  server.request_stop();
+  server.wait();
+}
 
 TEST(HttpServer, EndsIdleConnectionsAndAnswersTheRestWhenItStops) {
   HoldingServer holding;

@@ -127,12 +127,14 @@ TEST(QueryBatcher, RefusesWhatDoesNotFit) {
   QueryBatcher batcher({.workers = 1, .queue = 3}, [] { return tiny::shared_engine(); });
   Gate gate(batcher);
   auto first = submit(batcher, work({"one", "two"}));
-  EXPECT_FALSE(batcher.is_full());
+  EXPECT_FALSE(batcher.refuses("a"));
   EXPECT_EQ(batcher.submit(work({"three", "four"}), [](QueryAnswer&&) { FAIL(); }),
             Admission::kFull);
   auto second = submit(batcher, work({"three"}));
-  EXPECT_TRUE(batcher.is_full());
   EXPECT_EQ(batcher.figures().refused, 1u);
+  EXPECT_TRUE(batcher.refuses("a"));
+  EXPECT_FALSE(batcher.refuses("b"));  // the busy client gives way
+  EXPECT_EQ(batcher.figures().refused, 2u);
   gate.open();
   EXPECT_EQ(first.get().end, QueryEnd::kDone);
   EXPECT_EQ(second.get().end, QueryEnd::kDone);

@@ -17,6 +17,7 @@ namespace dexter::testing {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class Serve : public ::testing::Test {
  protected:
@@ -110,6 +111,29 @@ TEST_F(Serve, ReadsWhatAnotherProcessWroteOnAReload) {
     EXPECT_EQ(connection.ask(request_text("POST", "/v1/admin/reload")).status, 200);
     EXPECT_EQ(connection.ask(get).status, 200);
   }
+}
+
+TEST_F(Serve, LogsRequestsWhereItIsAskedToAndTextsOnlyByName) {
+  const std::string query =
+      request_text("POST", "/v1/query", R"({"text": "rain and wind"})", "X-Request-Id: mine\r\n");
+  std::vector<std::string> errors;
+  for (const std::vector<std::string>& more :
+       {std::vector<std::string>{},
+        {"--set", "serve.access_log=true"},
+        {"--set", "serve.access_log=true", "--set", "serve.log_texts=true"}}) {
+    Served served(tiny.store, more);
+    RawConnection connection(served.port());
+    const RawReply reply = connection.ask(query);
+    EXPECT_THAT(reply.head, HasSubstr("X-Request-Id: mine\r\n"));
+    served.process().send(SIGTERM);
+    errors.push_back(served.process().finish().err);
+  }
+  const std::string line = "access method=POST route=/v1/query status=200 ms=";
+  EXPECT_THAT(errors[0], Not(HasSubstr("access ")));
+  EXPECT_THAT(errors[1], HasSubstr(line));
+  EXPECT_THAT(errors[1], HasSubstr(" id=mine"));
+  EXPECT_THAT(errors[1], Not(HasSubstr("rain")));
+  EXPECT_THAT(errors[2], HasSubstr(R"(body="{\"text\": \"rain and wind\"}")"));
 }
 
 TEST_F(Serve, EndsAtOnceOnASecondSignal) {

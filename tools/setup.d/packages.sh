@@ -3,7 +3,7 @@
 
 build_packages=(build-essential cmake ninja-build ccache dpkg-dev python3
   librocksdb-dev libspdlog-dev libboost1.81-dev libssl-dev libcli11-dev libutf8proc-dev libxxhash-dev zlib1g-dev liblapack-dev libgloo-dev
-  libstemmer-dev)
+  libstemmer-dev prometheus-cpp-dev)
 test_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang-format)
 
 is_installed() {
