@@ -8,6 +8,7 @@
 #include <boost/json.hpp>
 
 #include "engine/demo_bank.h"
+#include "engine/demo_index.h"
 #include "engine/nearest_name.h"
 #include "engine/offline.h"
 #include "tools/config_arguments.h"
@@ -65,6 +66,7 @@ ExitCode run_train(Context& context, const ConfigArguments& arguments, const std
   const TrainReport report = train(
       bank, config, /*resume=*/false, [&](const EpochRecord&) { context.terminal.drop_stage(); },
       context.stoppable_progress());
+  index_bank(context.store, bank, config.index, {}, context.stoppable_progress());
   context.terminal.finish_stage();
   const EpochRecord* best = nullptr;
   for (const EpochRecord& epoch : report.history)
