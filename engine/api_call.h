@@ -47,6 +47,7 @@ struct RouteRow {
   std::string_view path;  // "{key}" takes the rest, any other name in braces what has no slash
   Route route;
   Access access = Access::kRead;
+  bool needs_labels = true;  // there are stores of demonstrations alone
 };
 std::span<const RouteRow> api_routes();
 
@@ -59,6 +60,8 @@ void answer_compact(const std::shared_ptr<ApiCall>& call);
 void answer_snapshot(const std::shared_ptr<ApiCall>& call);
 void answer_reload(const std::shared_ptr<ApiCall>& call);
 
+// demo_routes.cc
+void answer_demonstrations(const std::shared_ptr<ApiCall>& call);
 // label_listing.cc
 void answer_labels(const std::shared_ptr<ApiCall>& call);
 // label_routes.cc

@@ -6,6 +6,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include "engine/demo_index.h"
 #include "storage/checksum.h"
 #include "storage/corpus_writer.h"
 #include "storage/error.h"
@@ -172,12 +173,17 @@ std::vector<Demonstration> load_bank(const Catalog& bank) {
 }
 
 BankImport import_demonstrations(const fs::path& store, std::span<const fs::path> files,
-                                 const Progress& progress) {
+                                 const Progress& progress,
+                                 const std::optional<Bm25Options>& words) {
+  if (words) index_words({}, *words);  // a mistake in them ends it before anything is made
   std::vector<Demonstration> read;
   for (const fs::path& file : files)
     read_file(file, Outputs::kNeeded, progress,
               [&](Demonstration&& demo) { read.push_back(std::move(demo)); });
   Catalog bank = create_bank(store);
+  Bm25Options options;
+  if (const auto former = bank_index(bank)) options.stemmer = former->stemmer;
+  if (words) options = *words;
   std::vector<Demonstration> demos;
   if (bank.manifest().corpus) demos = load_bank(bank);
   std::unordered_map<std::string, std::size_t> rows;
@@ -192,6 +198,7 @@ BankImport import_demonstrations(const fs::path& store, std::span<const fs::path
       demos[row->second] = std::move(demo);
   }
   write_bank(bank, demos, progress);
+  index_bank(store, bank, {}, options, progress);
   report.demonstrations = demos.size();
   for (const Demonstration& demo : demos) ++report.tasks[demo.task];
   return report;

@@ -3,10 +3,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "engine/bm25.h"
 #include "storage/catalog.h"
 #include "storage/progress.h"
 
@@ -36,11 +38,13 @@ std::filesystem::path bank_folder(const std::filesystem::path& store);
 // Adds the rows of JSON-lines files (plain or gzip) {"input", "output", "task", "id"} to the bank,
 // making store and bank where there are none; of BEIR's rows {"_id", "title", "text"} title and
 // text are the input. A row without an id is known by its content; one of an id that is there
-// replaces it. All files or nothing. An encoder trained on the bank before is dropped.
-// kInvalidInput names file and line.
+// replaces it. All files or nothing. An encoder trained on the bank before is dropped. Then the
+// bank is indexed (demo_index.h), its words as `words` says, else as before. kInvalidInput names
+// file and line.
 BankImport import_demonstrations(const std::filesystem::path& store,
                                  std::span<const std::filesystem::path> files,
-                                 const Progress& progress);
+                                 const Progress& progress,
+                                 const std::optional<Bm25Options>& words = std::nullopt);
 
 // Rows of one such file, in order, for evaluation; one without an output has an empty one.
 std::vector<Demonstration> read_demonstrations(const std::filesystem::path& file,

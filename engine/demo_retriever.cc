@@ -5,7 +5,7 @@
 #include <cmath>
 #include <map>
 #include <mutex>
-#include <numeric>
+#include <optional>
 #include <random>
 #include <set>
 #include <utility>
@@ -13,7 +13,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "encoders/bag_features.h"
-#include "encoders/encoder.h"
+#include "engine/demo_index.h"
 #include "engine/nearest_name.h"
 #include "index/vector_index.h"
 #include "storage/checksum.h"
@@ -24,8 +24,7 @@ namespace {
 
 constexpr float kTemperature = 0.05F;  // of cosines, as in training
 constexpr double kNearShare = 0.9;
-constexpr int kRankOffset = 60;  // Cormack et al., "Reciprocal Rank Fusion", SIGIR 2009
-constexpr std::size_t kEncodedTogether = 4096;
+constexpr int kRankOffset = 60;              // Cormack et al., "Reciprocal Rank Fusion", SIGIR 2009
 constexpr std::size_t kChosenInTurns = 512;  // a strategy's time grows with the square of it
 
 struct Candidate {
@@ -33,29 +32,6 @@ struct Candidate {
   float score = 0;
 };
 using Candidates = std::vector<Candidate>;
-
-std::unique_ptr<Encoder> find_encoder(const std::filesystem::path& store, const Catalog& bank) {
-  if (const auto& trained = bank.manifest().trained)
-    return load_encoder(bank.path(), trained->file);
-  const Catalog labels = Catalog::open(store, OpenMode::kRead);
-  if (const auto& generation = labels.manifest().generation)
-    return load_encoder(store, generation->encoder.file);
-  return nullptr;
-}
-
-EmbeddingMatrix encode_inputs(const Encoder& encoder, const std::vector<Demonstration>& demos) {
-  EmbeddingMatrix vectors(demos.size(), encoder.dim());
-  std::vector<std::string> texts;
-  for (std::size_t first = 0; first < demos.size(); first += kEncodedTogether) {
-    const std::size_t count = std::min(kEncodedTogether, demos.size() - first);
-    texts.resize(count);
-    for (std::size_t i = 0; i < count; ++i) texts[i] = demos[first + i].input;
-    const EmbeddingMatrix encoded = encoder.encode(texts);
-    std::copy_n(encoded.data(), count * static_cast<std::size_t>(encoder.dim()),
-                vectors.row(first).begin());
-  }
-  return vectors;
-}
 
 Candidates fused(const Candidates& a, const Candidates& b, std::size_t most) {
   std::map<std::uint32_t, float> scores;
@@ -96,17 +72,19 @@ int words_in(const Demonstration& demo) {
 
 struct DemoRetriever::Impl {
   std::vector<Demonstration> demos;
-  std::map<std::string, std::vector<std::uint32_t>> rows_of_task;
-  Bm25Options bm25;
-  std::unique_ptr<Encoder> encoder;
-  // Made when first needed: words alone need no vectors, and the other way round.
-  mutable std::once_flag words_made, vectors_made;
-  mutable std::unique_ptr<Bm25Index> words;
-  mutable EmbeddingMatrix vectors;
-  mutable std::map<std::string, std::unique_ptr<VectorIndex>> index_of_task;
+  std::map<std::string, std::shared_ptr<const IdSet>> rows_of_task;
+  std::vector<const IdSet*> task_of;  // of each row
+  std::filesystem::path folder;       // of the bank
+  BankIndexInfo files;
+  std::optional<Bm25Options> words_asked;
+  BankEncoder encoder;
+  // Read, or made, when first needed: words alone need no vectors, and the other way round.
+  mutable std::once_flag words_read, vectors_read;
+  mutable std::optional<Bm25Index> words;
+  mutable std::optional<InputVectors> vectors;
 
-  void make_words() const;
-  void make_vectors() const;
+  void read_words() const;
+  void read_vectors() const;
   Candidates by_words(const DemoQuery& query, std::size_t most) const;
   Candidates by_vectors(const DemoQuery& query, std::size_t most) const;
   Candidates by_chance(const DemoQuery& query, std::size_t most) const;
@@ -119,30 +97,26 @@ struct DemoRetriever::Impl {
   const DemoStrategy& strategy_of(const DemoQuery& query) const;
 };
 
-void DemoRetriever::Impl::make_words() const {
-  std::vector<std::string_view> texts;
-  for (const Demonstration& demo : demos) texts.push_back(demo.input);
-  words = std::make_unique<Bm25Index>(texts, bm25);
+void DemoRetriever::Impl::read_words() const {
+  if (!files.words.name.empty()) words.emplace(Bm25Index::load(folder, files.words));
+  if (!words || (words_asked && words->options() != *words_asked))
+    words.emplace(index_words(demos, words_asked.value_or(Bm25Options{})));
 }
 
-void DemoRetriever::Impl::make_vectors() const {
-  vectors = encode_inputs(*encoder, demos);
-  IndexOptions options;
-  options.kind = "flat";
-  for (const auto& [task, rows] : rows_of_task) {
-    EmbeddingMatrix part(rows.size(), vectors.dim());
-    for (std::size_t i = 0; i < rows.size(); ++i)
-      std::copy_n(vectors.row(rows[i]).begin(), vectors.dim(), part.row(i).begin());
-    const std::vector<std::int64_t> ids(rows.begin(), rows.end());
-    index_of_task[task] = build_index(options, part, ids);
-  }
+void DemoRetriever::Impl::read_vectors() const {
+  if (files.vectors && files.vectors->fingerprint == encoder.fingerprint)
+    vectors.emplace(folder, *files.vectors, demos.size());
+  else
+    vectors.emplace(demos, *encoder.encoder, IndexOptions{.kind = "flat"}, Progress{});
 }
 
 Candidates DemoRetriever::Impl::by_words(const DemoQuery& query, std::size_t most) const {
-  std::call_once(words_made, [this] { make_words(); });
+  std::call_once(words_read, [this] { read_words(); });
   Bm25Index::Filter filter;
   if (!query.task.empty())
-    filter = [&](std::uint32_t row) { return demos[row].task == query.task; };
+    filter = [&, task = rows_of_task.at(query.task).get()](std::uint32_t row) {
+      return task_of[row] == task;
+    };
   Candidates found;
   for (const Bm25Index::Hit& hit : words->search(query.text, most, filter))
     found.push_back({hit.row, hit.score});
@@ -150,23 +124,17 @@ Candidates DemoRetriever::Impl::by_words(const DemoQuery& query, std::size_t mos
 }
 
 Candidates DemoRetriever::Impl::by_vectors(const DemoQuery& query, std::size_t most) const {
-  std::call_once(vectors_made, [this] { make_vectors(); });
-  const EmbeddingMatrix encoded = encoder->encode(std::span(&query.text, 1));
+  std::call_once(vectors_read, [this] { read_vectors(); });
+  const EmbeddingMatrix encoded = encoder.encoder->encode(std::span(&query.text, 1));
   Candidates found;
   const auto row = encoded.row(0);
   if (std::all_of(row.begin(), row.end(), [](float x) { return x == 0; })) return found;
-  for (const auto& [task, index] : index_of_task) {
-    if (!query.task.empty() && task != query.task) continue;
-    const auto k = static_cast<int>(std::min(most, rows_of_task.at(task).size()));
-    const SearchResult result = index->search(encoded, k);
-    for (std::size_t i = 0; i < result.ids.size(); ++i)
-      if (result.ids[i] != kNoId)
-        found.push_back({static_cast<std::uint32_t>(result.ids[i]), result.scores[i]});
-  }
-  std::sort(found.begin(), found.end(), [](const Candidate& a, const Candidate& b) {
-    return a.score != b.score ? a.score > b.score : a.row < b.row;
-  });
-  found.resize(std::min(most, found.size()));
+  SearchOptions options;
+  if (!query.task.empty()) options.only = rows_of_task.at(query.task);
+  const auto k = static_cast<int>(std::min(most, demos.size()));
+  const SearchResult result = vectors->index().search(encoded, k, options);
+  for (std::size_t i = 0; i < result.ids.size() && result.ids[i] != kNoId; ++i)
+    found.push_back({static_cast<std::uint32_t>(result.ids[i]), result.scores[i]});
   return found;
 }
 
@@ -174,7 +142,7 @@ Candidates DemoRetriever::Impl::by_chance(const DemoQuery& query, std::size_t mo
   std::vector<std::uint32_t> rows;
   for (const auto& [task, members] : rows_of_task)
     if (query.task.empty() || task == query.task)
-      rows.insert(rows.end(), members.begin(), members.end());
+      rows.insert(rows.end(), members->ids().begin(), members->ids().end());
   std::mt19937_64 random(checksum64(query.text, query.options.seed));
   const std::size_t kept = std::min(most, rows.size());
   for (std::size_t i = 0; i < kept; ++i) std::swap(rows[i], rows[i + random() % (rows.size() - i)]);
@@ -241,24 +209,33 @@ void DemoRetriever::Impl::take_turns(const CandidatePool& pool,
 }
 
 EmbeddingMatrix DemoRetriever::Impl::vectors_of(const Candidates& found) const {
-  EmbeddingMatrix result(found.size(), vectors.dim());
+  EmbeddingMatrix result(found.size(), vectors->rows().dim());
   for (std::size_t i = 0; i < found.size(); ++i)
-    std::copy_n(std::as_const(vectors).row(found[i].row).begin(), vectors.dim(),
-                result.row(i).begin());
+    std::ranges::copy(vectors->rows().row(found[i].row), result.row(i).begin());
   return result;
 }
 
 const DemoStrategy& DemoRetriever::Impl::strategy_of(const DemoQuery& query) const {
-  const std::string_view name =
-      query.strategy.empty() ? (encoder ? "dense" : "bm25") : std::string_view(query.strategy);
+  const std::string_view name = query.strategy.empty() ? (encoder.encoder ? "dense" : "bm25")
+                                                       : std::string_view(query.strategy);
   const DemoStrategy& strategy = find_demo_strategy(name);
   const bool needs =
       strategy.source == PoolSource::kVectors || strategy.source == PoolSource::kBoth;
-  ensure(!needs || encoder, ErrorKind::kInvalidInput,
+  ensure(!needs || encoder.encoder, ErrorKind::kInvalidInput,
          fmt::format("choosing demonstrations by {}: the bank has no encoder; run `dexter demos "
                      "train`, or take the strategy bm25",
                      strategy.name));
   return strategy;
+}
+
+Exclude find_exclude(std::string_view name) {
+  const std::vector<std::string> names = {"none", "same", "near"};
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found != names.end()) return static_cast<Exclude>(found - names.begin());
+  throw Error(ErrorKind::kInvalidInput,
+              fmt::format("choosing demonstrations: '{}' cannot be left out, the nearest is '{}'; "
+                          "known are {}",
+                          name, nearest_name(name, names), fmt::join(names, ", ")));
 }
 
 DemoRetriever::DemoRetriever(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -266,19 +243,36 @@ DemoRetriever::~DemoRetriever() = default;
 DemoRetriever::DemoRetriever(DemoRetriever&&) noexcept = default;
 DemoRetriever& DemoRetriever::operator=(DemoRetriever&&) noexcept = default;
 
-DemoRetriever DemoRetriever::open(const std::filesystem::path& store, const Bm25Options& bm25) {
+DemoRetriever DemoRetriever::open(const std::filesystem::path& store,
+                                  const std::optional<Bm25Options>& words) {
   const Catalog bank = open_bank(store, OpenMode::kRead);
   auto impl = std::make_unique<Impl>();
   impl->demos = load_bank(bank);
-  impl->bm25 = bm25;
-  impl->encoder = find_encoder(store, bank);
-  for (std::uint32_t row = 0; row < impl->demos.size(); ++row)
-    impl->rows_of_task[impl->demos[row].task].push_back(row);
+  impl->folder = bank.path();
+  if (auto files = bank_index(bank)) impl->files = std::move(*files);
+  impl->words_asked = words;
+  impl->encoder = find_bank_encoder(store, bank);
+  std::map<std::string, std::vector<std::int64_t>> rows;
+  for (std::size_t row = 0; row < impl->demos.size(); ++row)
+    rows[impl->demos[row].task].push_back(static_cast<std::int64_t>(row));
+  impl->task_of.resize(impl->demos.size());
+  for (auto& [task, members] : rows) {
+    const auto set = std::make_shared<const IdSet>(std::move(members));
+    for (const std::int64_t row : set->ids())
+      impl->task_of[static_cast<std::size_t>(row)] = set.get();
+    impl->rows_of_task.emplace(task, set);
+  }
   return DemoRetriever(std::move(impl));
 }
 
+void DemoRetriever::prepare() const {
+  std::call_once(impl_->words_read, [this] { impl_->read_words(); });
+  if (impl_->encoder.encoder)
+    std::call_once(impl_->vectors_read, [this] { impl_->read_vectors(); });
+}
+
 std::size_t DemoRetriever::size() const { return impl_->demos.size(); }
-bool DemoRetriever::has_encoder() const { return impl_->encoder != nullptr; }
+bool DemoRetriever::has_encoder() const { return impl_->encoder.encoder != nullptr; }
 std::string_view DemoRetriever::default_strategy() const { return impl_->strategy_of({}).name; }
 
 std::vector<std::string> DemoRetriever::tasks() const {

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,9 @@ enum class Exclude {
   kSame,  // demonstrations whose input has the query's words in the query's order
   kNear,  // and those that share nine tenths of their words with it
 };
+
+// none, same or near. kInvalidInput for another name.
+Exclude find_exclude(std::string_view name);
 
 struct DemoQuery {
   std::string text;
@@ -43,8 +47,11 @@ struct FoundDemo {
 class DemoRetriever {
  public:
   // The encoder is that of `dexter demos train`, else the one of the store's labels, else there is
-  // none. Errors: kNotFound without a bank; else as Catalog::open.
-  static DemoRetriever open(const std::filesystem::path& store, const Bm25Options& bm25 = {});
+  // none. Vectors and words are read from the bank's files when first needed; they are made then
+  // where the files are of another encoder, or of other words than `words` asks for. Errors:
+  // kNotFound without a bank; else as Catalog::open.
+  static DemoRetriever open(const std::filesystem::path& store,
+                            const std::optional<Bm25Options>& words = std::nullopt);
   ~DemoRetriever();
   DemoRetriever(DemoRetriever&&) noexcept;
   DemoRetriever& operator=(DemoRetriever&&) noexcept;
@@ -56,6 +63,8 @@ class DemoRetriever {
   // strategy that needs an encoder where there is none.
   std::vector<FoundDemo> retrieve(const DemoQuery& query) const;
 
+  // Reads or makes what the first query of a kind does else.
+  void prepare() const;
   std::size_t size() const;
   std::vector<std::string> tasks() const;
   bool has_encoder() const;

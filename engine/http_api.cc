@@ -18,6 +18,7 @@ namespace {
 
 constexpr auto kRoutes = std::to_array<RouteRow>({
     {"POST", "/v1/query", &answer_query},
+    {"POST", "/v1/demonstrations", &answer_demonstrations, Access::kRead, false},
     {"PUT", "/v1/labels/{key}", &put_label, Access::kChange},
     {"GET", "/v1/labels/{key}", &answer_label},
     {"DELETE", "/v1/labels/{key}", &remove_label, Access::kChange},
@@ -25,7 +26,7 @@ constexpr auto kRoutes = std::to_array<RouteRow>({
     {"POST", "/v1/labels", &put_labels, Access::kChange},
     {"POST", "/v1/admin/compact", &answer_compact, Access::kChange},
     {"POST", "/v1/admin/snapshot", &answer_snapshot, Access::kChange},
-    {"POST", "/v1/admin/reload", &answer_reload, Access::kChange},
+    {"POST", "/v1/admin/reload", &answer_reload, Access::kChange, false},
     {"POST", "/v1/embed", &answer_embed},
     {"POST", "/v1/embeddings", &answer_openai_embeddings},
     {"POST", "/embed", &answer_inference_embed},
@@ -33,16 +34,16 @@ constexpr auto kRoutes = std::to_array<RouteRow>({
     {"GET", "/v1/projects/{id}", &answer_project},
     {"POST", "/v1/projects/{id}/suggest", &answer_suggest},
     {"POST", "/v1/projects/{id}/suggest-batch", &answer_suggest_batch},
-    {"GET", "/v1/info", &answer_info},
+    {"GET", "/v1/info", &answer_info, Access::kRead, false},
     {"GET", "/v1/report", &answer_report},
     {"GET", "/openapi.json", &answer_document, Access::kOpen},
     {"GET", "/docs", &answer_docs, Access::kOpen},
     {"GET", "/", &answer_page, Access::kOpen},
     {"GET", "/web/{file}", &answer_web_file, Access::kOpen},
-    {"GET", "/v1/stats", &answer_stats},
-    {"GET", "/metrics", &answer_metrics},
-    {"GET", "/livez", &answer_live, Access::kOpen},
-    {"GET", "/readyz", &answer_ready, Access::kOpen},
+    {"GET", "/v1/stats", &answer_stats, Access::kRead, false},
+    {"GET", "/metrics", &answer_metrics, Access::kRead, false},
+    {"GET", "/livez", &answer_live, Access::kOpen, false},
+    {"GET", "/readyz", &answer_ready, Access::kOpen, false},
 });
 static_assert(kRoutes.size() < ServerMetrics::kRoutes);
 
@@ -71,6 +72,12 @@ HttpReply no_route(std::string_view path, const std::string& allowed) {
   HttpReply reply = problem(405, fmt::format("{} takes {} only", path, allowed));
   reply.headers.emplace_back("Allow", allowed);
   return reply;
+}
+
+HttpReply no_labels() {
+  return problem(404,
+                 "the store has demonstrations, but no labels to answer with; run `dexter import`, "
+                 "`train` and `index`, and start the server again");
 }
 
 int status_of(ErrorKind kind) {
@@ -159,6 +166,7 @@ void HttpApi::handle(HttpRequest&& request, ReplyFunction reply) const {
       record->route = {static_cast<std::size_t>(&row - kRoutes.data()) + 1, row.method, row.path};
       if (auto refusal = refusal_of(now->keys, call->request, row.access))
         return call->reply(std::move(*refusal));
+      if (row.needs_labels && !now->engine()) return call->reply(no_labels());
       call->argument = decode_percent(*argument);
       call->parameters = parse_parameters(target.parameters);
       return row.route(call);

@@ -11,6 +11,7 @@
 
 #include "engine/access_log.h"
 #include "engine/api_keys.h"
+#include "engine/demo_retriever.h"
 #include "engine/http_message.h"
 #include "engine/http_server.h"
 #include "engine/idempotent_replies.h"
@@ -38,15 +39,23 @@ struct StoreChanges {
   std::chrono::steady_clock::time_point compact_after = {};  // of upkeep's thread
 };
 
+// How demonstrations are chosen, away from the threads that call the HttpApi.
+struct DemoParts {
+  std::function<std::shared_ptr<const DemoRetriever>()> retriever;  // null: there are none
+  TaskPool& choosers;
+};
+
 // What the routes work with; must outlive every reply.
 struct ApiParts {
   ServeOptions options;
   std::string version;
   QueryBatcher& batcher;
+  // Null where the store has demonstrations alone.
   std::function<std::shared_ptr<const RetrievalEngine>()> engine;
   std::function<bool()> stopping;  // the server drains
   const ApiKeys& keys;
-  StoreChanges* changes = nullptr;  // null: the store is only read
+  StoreChanges* changes = nullptr;   // null: the store is only read
+  const DemoParts* demos = nullptr;  // null: as without demonstrations
   // Reads again what the server was started with, beside the requests; calls `done` with what went
   // wrong, or null. Empty: there is nothing to read.
   std::function<void(std::function<void(const std::exception_ptr&)> done)> reload = {};

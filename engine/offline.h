@@ -56,6 +56,10 @@ struct IndexReport {
 // kNotFound without an encoder trained on the store's present corpus.
 IndexReport build_generation(Catalog& catalog, const Config& config, const Progress& progress);
 
+// One more than the largest number that a file of `folder`, which is made where it is absent,
+// begins with, so that a name is never used for two files, one of which a reader may have open.
+std::uint64_t next_file_number(const std::filesystem::path& folder);
+
 // Builds the index of the next generation over `vectors` [ids x dim], none zero, tuned by documents
 // of the corpus, writes its file, and says so in `report`. Nothing is committed.
 void write_index(const Catalog& catalog, const Encoder& encoder, const Config& config,

@@ -7,23 +7,33 @@
 #include "engine/json_text.h"
 
 namespace dexter {
+namespace {
+
+void append_labels(std::string& body, const RetrievalEngine& engine) {
+  const IndexDescription index = engine.index();
+  const Manifest& manifest = engine.catalog().manifest();
+  body += fmt::format(R"(,"generation":{},"labels":{},"documents":{},"encoder":{{"kind":)",
+                      engine.generation(), engine.label_count(),
+                      manifest.corpus ? manifest.corpus->train_documents : 0);
+  append_json(body, manifest.generation->encoder.kind);
+  body += R"(,"fingerprint":)";
+  append_json(body, manifest.generation->encoder.fingerprint);
+  body += fmt::format(R"(,"dim":{}}},"index":{{"kind":)", engine.encoder().dim());
+  append_json(body, index.kind);
+  body += fmt::format(R"(,"bytes":{}}})", index.bytes);
+}
+
+}  // namespace
 
 void answer_info(const std::shared_ptr<ApiCall>& call) {
-  const std::shared_ptr<const RetrievalEngine> engine = call->parts.engine();
-  const IndexDescription index = engine->index();
-  const Manifest& manifest = engine->catalog().manifest();
+  const ApiParts& parts = call->parts;
+  const auto demos = parts.demos == nullptr ? nullptr : parts.demos->retriever();
   HttpReply reply;
   reply.body = R"({"name":"dexter","version":)";
-  append_json(reply.body, call->parts.version);
-  reply.body += fmt::format(R"(,"generation":{},"labels":{},"documents":{},"encoder":{{"kind":)",
-                            engine->generation(), engine->label_count(),
-                            manifest.corpus ? manifest.corpus->train_documents : 0);
-  append_json(reply.body, manifest.generation->encoder.kind);
-  reply.body += R"(,"fingerprint":)";
-  append_json(reply.body, manifest.generation->encoder.fingerprint);
-  reply.body += fmt::format(R"(,"dim":{}}},"index":{{"kind":)", engine->encoder().dim());
-  append_json(reply.body, index.kind);
-  reply.body += fmt::format(R"(,"bytes":{}}}}})", index.bytes);
+  append_json(reply.body, parts.version);
+  if (demos) reply.body += fmt::format(R"(,"demonstrations":{})", demos->size());
+  if (const auto engine = parts.engine()) append_labels(reply.body, *engine);
+  reply.body += '}';
   call->reply(std::move(reply));
 }
 

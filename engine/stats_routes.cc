@@ -11,8 +11,10 @@ ServerState state_of(const ApiParts& parts) {
   state.batcher = parts.batcher.figures();
   if (parts.cache != nullptr) state.cache = parts.cache->figures();
   if (parts.sockets) state.http = parts.sockets();
-  state.generation = engine->generation();
-  state.labels = engine->label_count();
+  if (engine) {
+    state.generation = engine->generation();
+    state.labels = engine->label_count();
+  }
   if (parts.changes != nullptr) {
     state.waiting_changes = parts.changes->writers.waiting();
     state.changed_labels = parts.changes->store.changed_labels();

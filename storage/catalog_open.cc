@@ -10,6 +10,7 @@
 #include "storage/catalog_impl.h"
 #include "storage/crash_point.h"
 #include "storage/error.h"
+#include "storage/noted_files.h"
 
 namespace dexter {
 namespace {
@@ -207,6 +208,10 @@ std::set<fs::path> CatalogState::named_files() const {
     named.insert(manifest.generation->encoder.file.name);
     named.insert(manifest.generation->label_index.name);
   }
+  const std::string key = codec::note_key(kFilesNote);
+  if (const auto note = records->get(Family::kMeta, key))
+    for (const FileRef& file : noted_files_from_json(codec::decode_text(key, *note)).files)
+      named.insert(file.name);
   return named;
 }
 

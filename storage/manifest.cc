@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "storage/error.h"
+#include "storage/noted_files.h"
 
 namespace dexter {
 namespace {
@@ -156,6 +157,26 @@ Manifest manifest_from_json(std::string_view text_of_manifest) {
   read_part(manifest.trained, object, "trained");
   read_part(manifest.generation, object, "generation");
   return manifest;
+}
+
+std::string to_json(const NotedFiles& noted) {
+  json::array files;
+  for (const FileRef& file : noted.files) files.push_back(object_of(file));
+  return json::serialize(json::object{{"files", std::move(files)}, {"about", noted.about}});
+}
+
+NotedFiles noted_files_from_json(std::string_view text_of_note) {
+  boost::system::error_code failed;
+  const json::value parsed = json::parse(text_of_note, failed);
+  if (failed || !parsed.is_object()) throw_corrupt("the note \"files\" is not an object");
+  const json::value& list = member(parsed.get_object(), "files");
+  if (!list.is_array()) throw_corrupt("the note \"files\" has no list");
+  NotedFiles noted{.files = {}, .about = text(parsed.get_object(), "about")};
+  for (const json::value& each : list.get_array()) {
+    if (!each.is_object()) throw_corrupt("the note \"files\" names no file");
+    read(noted.files.emplace_back(), each.get_object());
+  }
+  return noted;
 }
 
 }  // namespace dexter

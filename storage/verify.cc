@@ -10,6 +10,7 @@
 #include "storage/catalog.h"
 #include "storage/codec.h"
 #include "storage/error.h"
+#include "storage/noted_files.h"
 #include "storage/record_store.h"
 #include "storage/seal.h"
 #include "storage/section_file.h"
@@ -104,6 +105,7 @@ class Verifier {
     verify_manifest(*records);
     for (std::size_t i = 0; i < kFamilies; ++i) verify_records(*records, static_cast<Family>(i));
     if (manifest_) verify_counts(*records);
+    verify_noted_files(*records);
   }
 
   void verify_manifest(const RecordStore& records) {
@@ -168,6 +170,15 @@ class Verifier {
       expect_count(records, Family::kDocumentKeys, range, wanted,
                    "the document keys of the " + part);
     }
+  }
+
+  void verify_noted_files(const RecordStore& records) {
+    attempt("the note \"files\"", [&] {
+      const std::string key = codec::note_key(kFilesNote);
+      if (const auto note = records.get(Family::kMeta, key))
+        for (const FileRef& file : noted_files_from_json(codec::decode_text(key, *note)).files)
+          verify_named_file(file);
+    });
   }
 
   void verify_named_file(const FileRef& file) {

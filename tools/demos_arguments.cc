@@ -53,9 +53,9 @@ void DemoArguments::add_to(CLI::App& app) {
       ->check(range(1e-3, 1e3))
       ->group(choice);
   app.add_option("--seed", query.options.seed, "of random")->type_name("N")->group(choice);
-  app.add_option("--stemmer", bm25.stemmer, "of bm25: a Snowball stemmer's name, or none")
+  app.add_option("--stemmer", stemmer,
+                 "of bm25: a Snowball stemmer's name, or none; as imported where it is not given")
       ->type_name("LANGUAGE")
-      ->default_str("english")
       ->group(choice);
   app.add_option("--threads", threads, "threads; 0 takes every core")
       ->type_name("N")
@@ -63,12 +63,15 @@ void DemoArguments::add_to(CLI::App& app) {
       ->group("General");
 }
 
+std::optional<Bm25Options> DemoArguments::words() const {
+  if (stemmer.empty()) return std::nullopt;
+  return Bm25Options{.stemmer = stemmer};
+}
+
 DemoQuery DemoArguments::query_of(std::string text) const {
   DemoQuery made = query;
   made.text = std::move(text);
-  made.exclude = exclude == "near"   ? Exclude::kNear
-                 : exclude == "same" ? Exclude::kSame
-                                     : Exclude::kNone;
+  made.exclude = find_exclude(exclude);
   return made;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include <CLI/CLI.hpp>
@@ -12,11 +13,12 @@ namespace dexter {
 struct DemoArguments {
   DemoQuery query;  // without its text
   std::string exclude = "none";
-  Bm25Options bm25;
+  std::string stemmer;
   int threads = 0;
 
   void add_to(CLI::App& app);
   DemoQuery query_of(std::string text) const;
+  std::optional<Bm25Options> words() const;
 };
 
 }  // namespace dexter

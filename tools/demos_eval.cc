@@ -53,7 +53,7 @@ class Evaluation {
       : context_(context),
         arguments_(arguments),
         progress_(context.reading_progress()),
-        retriever_(DemoRetriever::open(context.store, arguments.demos.bm25)),
+        retriever_(DemoRetriever::open(context.store, arguments.demos.words())),
         queries_(read_demonstrations(arguments.data, progress_)) {
     if (arguments.by == "vote") return;
     model_.emplace(arguments.config.resolve().lm);

@@ -1,5 +1,8 @@
 // dexter demos import: solved examples into a store's bank.
 #include <memory>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include <spdlog/fmt/fmt.h>
 #include <boost/json.hpp>
@@ -12,9 +15,16 @@
 namespace dexter {
 namespace {
 
-ExitCode run_import(Context& context, const std::vector<std::filesystem::path>& files) {
+struct ImportArguments {
+  std::vector<std::filesystem::path> files;
+  std::string stemmer;
+};
+
+ExitCode run_import(Context& context, const ImportArguments& arguments) {
+  std::optional<Bm25Options> words;
+  if (!arguments.stemmer.empty()) words = Bm25Options{.stemmer = arguments.stemmer};
   const BankImport report =
-      import_demonstrations(context.store, files, context.stoppable_progress());
+      import_demonstrations(context.store, arguments.files, context.stoppable_progress(), words);
   context.terminal.finish_stage();
   if (context.json) {
     boost::json::object tasks;
@@ -37,12 +47,17 @@ ExitCode run_import(Context& context, const std::vector<std::filesystem::path>& 
 }
 
 Runner add(CLI::App& app, Context& context) {
-  const auto files = std::make_shared<std::vector<std::filesystem::path>>();
-  app.add_option("FILE", *files,
+  const auto arguments = std::make_shared<ImportArguments>();
+  app.add_option("FILE", arguments->files,
                  "JSON lines {\"input\", \"output\", \"task\", \"id\"}, plain or gzip")
       ->required()
       ->group("Demonstrations");
-  return [files, &context] { return run_import(context, *files); };
+  app.add_option(
+         "--stemmer", arguments->stemmer,
+         "a Snowball stemmer's name, or none; english, or the bank's, where it is not given")
+      ->type_name("LANGUAGE")
+      ->group("Demonstrations");
+  return [arguments, &context] { return run_import(context, *arguments); };
 }
 
 }  // namespace
@@ -57,14 +72,15 @@ constinit const Verb kDemosImportVerb = {
         "an id. Without an id a line is known by its content; one of an id that is there replaces "
         "it. Rows of a BEIR corpus (_id, title, text) are taken too. A bad line stops the import "
         "with file and line and leaves the bank as it was. An encoder trained on the bank is "
-        "dropped: train again.",
+        "dropped: train again. Words are indexed by their stems; where the store's labels have an "
+        "encoder, the inputs' vectors are too.",
     .examples =
         "dexter demos import --store my-store trec.jsonl banking.jsonl\n"
         "dexter demos import --store my-store corpus.jsonl.gz",
     .next =
         "dexter demos train --store my-store\n"
         "dexter demos retrieve --store my-store --strategy bm25 \"Who wrote Hamlet ?\"",
-    .interrupted = "the bank is as it was",
+    .interrupted = "the bank is as it was, or has all of the files and no index yet",
     .add = &add};
 
 }  // namespace dexter

@@ -89,7 +89,7 @@ void answer(Context& context, const DemoRetriever& retriever, const RetrieveArgu
 
 ExitCode run_retrieve(Context& context, const RetrieveArguments& arguments) {
   set_threads(arguments.demos.threads);
-  const DemoRetriever retriever = DemoRetriever::open(context.store, arguments.demos.bm25);
+  const DemoRetriever retriever = DemoRetriever::open(context.store, arguments.demos.words());
   for (const std::string& text : arguments.texts) answer(context, retriever, arguments, text);
   if (!arguments.texts.empty()) return ExitCode::kOk;
   InputLines input(STDIN_FILENO);

@@ -10,6 +10,7 @@
 
 #include "engine/demo_bank.h"
 #include "engine/demo_feedback.h"
+#include "engine/demo_index.h"
 #include "engine/demo_scorer.h"
 #include "engine/offline.h"
 #include "tools/config_arguments.h"
@@ -159,12 +160,19 @@ ExitCode run_train(Context& context, const TrainArguments& arguments) {
   const Config config = arguments.config.resolve(to_json(demo_config()));
   set_threads(config.runtime.threads);
   Catalog bank = open_bank(context.store, OpenMode::kWrite);
+  const auto index = [&] {
+    index_bank(context.store, bank, config.index, {}, context.stoppable_progress());
+  };
   if (arguments.scorer == "knn") {
-    print_outputs(context, train_on_outputs(context, bank, config));
+    const TrainReport report = train_on_outputs(context, bank, config);
+    index();
+    print_outputs(context, report);
     return ExitCode::kOk;
   }
   if (!has_trained_encoder(bank)) train_on_outputs(context, bank, config);
-  print_rounds(context, train_on_scores(context, bank, config, arguments), arguments.scorer);
+  const FeedbackReport report = train_on_scores(context, bank, config, arguments);
+  index();
+  print_rounds(context, report, arguments.scorer);
   return ExitCode::kOk;
 }
 

@@ -1,9 +1,13 @@
 // dexter info: what a store holds.
 #include <algorithm>
+#include <map>
+#include <optional>
 
 #include <spdlog/fmt/fmt.h>
 #include <boost/json.hpp>
 
+#include "engine/demo_bank.h"
+#include "engine/demo_index.h"
 #include "engine/history.h"
 #include "storage/catalog.h"
 #include "tools/figures.h"
@@ -41,6 +45,39 @@ boost::json::value parsed(const std::optional<std::string>& text) {
   return text ? boost::json::parse(*text) : boost::json::value(nullptr);
 }
 
+// The bank of demonstrations beside the labels.
+struct BankFacts {
+  std::map<std::string, std::uint64_t> tasks;
+  Manifest manifest;
+  std::optional<BankIndexInfo> index;
+  std::uint64_t demonstrations() const {
+    return manifest.corpus ? manifest.corpus->train_documents : 0;
+  }
+};
+
+std::optional<BankFacts> bank_facts(const std::filesystem::path& store) {
+  if (!std::filesystem::exists(bank_folder(store))) return std::nullopt;
+  const Catalog bank = open_bank(store, OpenMode::kRead);
+  BankFacts facts{.tasks = {}, .manifest = bank.manifest(), .index = bank_index(bank)};
+  const std::vector<std::uint32_t> counts = bank.label_frequencies();
+  bank.scan_labels([&](Label&& label) { facts.tasks[label.name] += counts.at(value(label.id)); });
+  return facts;
+}
+
+boost::json::value json_of(const std::optional<BankFacts>& bank) {
+  if (!bank) return nullptr;
+  boost::json::object tasks;
+  for (const auto& [task, count] : bank->tasks) tasks[task] = count;
+  boost::json::object facts = boost::json::parse(to_json(bank->manifest)).as_object();
+  return {{"demonstrations", bank->demonstrations()},
+          {"tasks", std::move(tasks)},
+          {"encoder", facts.contains("trained") ? facts["trained"] : nullptr},
+          {"stemmer", bank->index ? boost::json::value(bank->index->stemmer) : nullptr},
+          {"index", bank->index && bank->index->vectors
+                        ? boost::json::value(bank->index->vectors->index_kind)
+                        : nullptr}};
+}
+
 void print_json(Context& context, const Catalog& catalog, const Sizes& sizes) {
   boost::json::object folders;
   for (const auto& [name, bytes] : sizes.folders) folders[name] = bytes;
@@ -50,6 +87,7 @@ void print_json(Context& context, const Catalog& catalog, const Sizes& sizes) {
     *config = boost::json::parse(config->as_string());
   facts["labels"] = catalog.label_count();
   facts["labels_changed_since_index"] = catalog.label_changes().size();
+  facts["demonstrations"] = json_of(bank_facts(context.store));
   facts["bytes"] = sizes.total;
   facts["bytes_by_folder"] = std::move(folders);
   facts["history"] = parsed(catalog.note("history"));
@@ -124,6 +162,22 @@ void add_evaluation(Table& table, const Catalog& catalog) {
   table.row({"evaluation", text});
 }
 
+void add_bank(Table& table, const std::optional<BankFacts>& bank) {
+  if (!bank) return;
+  std::string text = fmt::format("{} of {} task{}", thousands(bank->demonstrations()),
+                                 bank->tasks.size(), bank->tasks.size() == 1 ? "" : "s");
+  std::size_t named = 0;
+  for (const auto& [task, count] : bank->tasks)
+    if (++named <= 5)
+      text += fmt::format("{} {} {}", named == 1 ? ":" : ",", task, thousands(count));
+  table.row({"demonstrations", text});
+  if (bank->manifest.trained) table.row({"", text_of(*bank->manifest.trained)});
+  if (const auto& index = bank->index)
+    table.row({"", fmt::format("found by words ({}){}", index->stemmer,
+                               index->vectors ? " and vectors, " + index->vectors->index_kind
+                                              : "; by vectors after `dexter demos train`")});
+}
+
 ExitCode run_info(Context& context) {
   const Catalog catalog = Catalog::open(context.store, OpenMode::kRead);
   const Sizes sizes = sizes_of(context.store);
@@ -137,6 +191,7 @@ ExitCode run_info(Context& context) {
   add_corpus(table, catalog);
   add_model(table, catalog);
   add_evaluation(table, catalog);
+  add_bank(table, bank_facts(context.store));
   std::string disk = size_of(sizes.total);
   for (const auto& [name, bytes] : sizes.folders)
     disk += fmt::format(", {} {}", name, size_of(bytes));
@@ -157,7 +212,8 @@ constinit const Verb kInfoVerb = {
     .arguments = "--store DIR",
     .about =
         "Shows the corpus, the newest encoder and how its training went, the index and why it "
-        "is of its kind, the newest evaluation and the sizes on disk. --json also gives the "
+        "is of its kind, the newest evaluation, the demonstrations and the sizes on disk. --json "
+        "also gives the "
         "whole configuration and history.",
     .examples =
         "dexter info --store my-store\n"

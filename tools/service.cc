@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 
 #include "tools/figures.h"
@@ -32,6 +33,13 @@ BatcherOptions batcher_options(const ServeOptions& options, int cores, ServerMet
 
 void use_one_thread() { set_threads(1); }
 
+std::shared_ptr<const DemoRetriever> open_demos(const std::filesystem::path& store) {
+  if (!std::filesystem::exists(bank_folder(store))) return nullptr;
+  auto demos = std::make_shared<const DemoRetriever>(DemoRetriever::open(store));
+  demos->prepare();
+  return demos;
+}
+
 }  // namespace
 
 Service::Service(std::filesystem::path store, ConfigSource configs, const std::stop_token& stop)
@@ -41,9 +49,14 @@ Service::Service(std::filesystem::path store, ConfigSource configs, const std::s
       config_(configs_()),
       cores_(cores_of(config_)),
       keys_(config_.serve.api_key_file),
-      live_(config_.serve.read_only ? nullptr : LiveStore::open(path_)),
-      read_(live_ ? nullptr
-                  : std::make_shared<const RetrievalEngine>(RetrievalEngine::open(path_))),
+      demos_(open_demos(path_)),
+      live_(config_.serve.read_only || !serves_labels() ? nullptr : LiveStore::open(path_)),
+      read_(live_ || !serves_labels()
+                ? nullptr
+                : std::make_shared<const RetrievalEngine>(RetrievalEngine::open(path_))),
+      choosers_(config_.serve.workers, config_.serve.queue,
+                [threads = std::max(1, cores_ / config_.serve.workers)] { set_threads(threads); }),
+      demo_parts_{.retriever = [this] { return demos(); }, .choosers = choosers_},
       replies_(kKeptReplies),
       writers_(config_.serve.writers, config_.serve.write_queue, use_one_thread),
       upkeep_(1, kWaitingUpkeep, use_one_thread),
@@ -64,6 +77,7 @@ Service::Service(std::filesystem::path store, ConfigSource configs, const std::s
             .stopping = [this] { return stop_.stop_requested(); },
             .keys = keys_,
             .changes = changes_.get(),
+            .demos = &demo_parts_,
             .reload = [this](const auto& done) { reload(done); },
             .metrics = &metrics_,
             .cache = &cache_,
@@ -73,10 +87,20 @@ Service::Service(std::filesystem::path store, ConfigSource configs, const std::s
         api_.handle(std::move(request), std::move(reply));
       }) {}
 
+// A store of demonstrations alone has no generation; without either the opening tells what to do.
+bool Service::serves_labels() const {
+  return !demos_ || Catalog::open(path_, OpenMode::kRead).manifest().generation;
+}
+
 std::shared_ptr<const RetrievalEngine> Service::engine() const {
   if (live_) return live_->engine();
   const std::lock_guard lock(mutex_);
   return read_;
+}
+
+std::shared_ptr<const DemoRetriever> Service::demos() const {
+  const std::lock_guard lock(mutex_);
+  return demos_;
 }
 
 void Service::run() {
@@ -89,6 +113,7 @@ void Service::run() {
   });
   server_.wait();
   writers_.stop();
+  choosers_.stop();
   upkeep_.stop();
   batcher_.stop();
   spdlog::info("stopped after {} requests", thousands(server_.figures().requests));
@@ -97,10 +122,18 @@ void Service::run() {
 void Service::say_ready() const {
   const ServeOptions& options = config_.serve;
   const bool is_v6 = options.host.find(':') != std::string::npos;
-  const auto now = engine();
-  spdlog::info("ready on http://{}{}{}:{} with {} labels, generation {}", is_v6 ? "[" : "",
-               options.host, is_v6 ? "]" : "", server_.port(), thousands(now->label_count()),
-               now->generation());
+  spdlog::info("ready on http://{}{}{}:{} with {}", is_v6 ? "[" : "", options.host,
+               is_v6 ? "]" : "", server_.port(), what_is_served());
+}
+
+std::string Service::what_is_served() const {
+  std::string text;
+  if (const auto now = engine())
+    text =
+        fmt::format("{} labels, generation {}", thousands(now->label_count()), now->generation());
+  if (const auto found = demos())
+    text += fmt::format("{}{} demonstrations", text.empty() ? "" : ", ", thousands(found->size()));
+  return text;
 }
 
 void Service::reload(const std::function<void(const std::exception_ptr&)>& done) {
@@ -108,9 +141,7 @@ void Service::reload(const std::function<void(const std::exception_ptr&)>& done)
     std::exception_ptr failure;
     try {
       read_again();
-      const auto now = engine();
-      spdlog::info("read again: {} keys, {} labels, generation {}", keys_.count(),
-                   thousands(now->label_count()), now->generation());
+      spdlog::info("read again: {} keys, {}", keys_.count(), what_is_served());
     } catch (const std::exception& error) {
       spdlog::error("reading again, all stays as it was: {}", error.what());
       failure = std::current_exception();
@@ -126,13 +157,15 @@ void Service::reload(const std::function<void(const std::exception_ptr&)>& done)
 void Service::read_again() {
   const Config config = configs_();
   std::shared_ptr<const RetrievalEngine> next;
-  if (!live_) next = std::make_shared<const RetrievalEngine>(RetrievalEngine::open(path_));
+  if (read_) next = std::make_shared<const RetrievalEngine>(RetrievalEngine::open(path_));
+  auto next_demos = open_demos(path_);
   keys_.reload();
   api_.set_options(config.serve);
   server_.set_options(config.serve);
   if (changes_) changes_->compact_changes = static_cast<std::size_t>(config.serve.compact_changes);
   const std::lock_guard lock(mutex_);
   read_.swap(next);
+  demos_.swap(next_demos);
 }
 
 }  // namespace dexter

@@ -9,6 +9,7 @@
 
 #include "engine/api_keys.h"
 #include "engine/config.h"
+#include "engine/demo_retriever.h"
 #include "engine/http_api.h"
 #include "engine/http_server.h"
 #include "engine/live_store.h"
@@ -32,6 +33,9 @@ class Service {
 
  private:
   std::shared_ptr<const RetrievalEngine> engine() const;
+  std::shared_ptr<const DemoRetriever> demos() const;
+  bool serves_labels() const;
+  std::string what_is_served() const;
   void read_again();
   void say_ready() const;
 
@@ -41,9 +45,13 @@ class Service {
   const Config config_;
   const int cores_;
   ApiKeys keys_;
-  std::unique_ptr<LiveStore> live_;  // null where the store is only read
   mutable std::mutex mutex_;
-  std::shared_ptr<const RetrievalEngine> read_;  // guarded by mutex_; null where it is live
+  std::shared_ptr<const DemoRetriever> demos_;  // guarded by mutex_; null: there are none
+  std::unique_ptr<LiveStore> live_;             // null where the store is only read
+  // Guarded by mutex_; null where it is live or there are no labels.
+  std::shared_ptr<const RetrievalEngine> read_;
+  TaskPool choosers_;
+  const DemoParts demo_parts_;
   IdempotentReplies replies_;
   TaskPool writers_;
   TaskPool upkeep_;

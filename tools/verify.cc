@@ -4,6 +4,7 @@
 #include <spdlog/fmt/fmt.h>
 #include <boost/json.hpp>
 
+#include "engine/demo_bank.h"
 #include "storage/catalog.h"
 #include "tools/figures.h"
 #include "tools/json_output.h"
@@ -36,10 +37,14 @@ ExitCode run_verify(Context& context) {
   const auto start = std::chrono::steady_clock::now();
   const Progress progress = context.reading_progress();
   std::uint64_t files = 0;
-  const std::vector<Damage> damages = verify_store(context.store, [&](const std::string& file) {
+  const auto visit = [&](const std::string& file) {
     progress.update(
         {.stage = "verifying", .done = ++files, .total = 0, .unit = "files", .note = file});
-  });
+  };
+  std::vector<Damage> damages = verify_store(context.store, visit);
+  if (const auto bank = bank_folder(context.store); std::filesystem::exists(bank))
+    for (const Damage& damage : verify_store(bank, visit))
+      damages.push_back({(bank.filename() / damage.file).string(), damage.what});
   context.terminal.drop_stage();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   context.json ? print_json(context, damages, files)
@@ -63,7 +68,8 @@ constinit const Verb kVerifyVerb = {
     .summary = "read the whole store and say what is damaged",
     .arguments = "--store DIR",
     .about =
-        "Reads every file and record and compares with the checksums. Nothing is changed. "
+        "Reads every file and record, those of the demonstrations too, and compares with the "
+        "checksums. Nothing is changed. "
         "Ends with 0 where the store is whole and with 4 where something is damaged, each "
         "thing named.",
     .examples =

@@ -3,16 +3,18 @@
 #include <algorithm>
 #include <cmath>
 #include <random>
-#include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/support/expect_error.h"
+#include "tests/support/temp_dir.h"
 
 namespace dexter {
 namespace {
@@ -140,6 +142,43 @@ TEST_F(RandomTexts, AreRankedAsScoringEachAloneDoes) {
       EXPECT_NEAR(hits[at].score, score(query, hits[at].row), 1e-4);
       EXPECT_NEAR(hits[at].score, all[at], 1e-4);
     }
+  }
+}
+
+TEST_F(RandomTexts, AreFoundAlikeInTheFile) {
+  const testing::TempDir folder;
+  const Bm25Index index(views_, {.k1 = 1.2, .b = 0.75, .stemmer = "none"});
+  const FileRef file = index.save(folder / "words.idx", folder.path());
+  const Bm25Index again = Bm25Index::load(folder.path(), file);
+  EXPECT_EQ(again.size(), index.size());
+  EXPECT_EQ(again.options(), index.options());
+  for (int i = 0; i < 10; ++i) {
+    const std::string query = text(4);
+    EXPECT_EQ(again.search(query, 30), index.search(query, 30));
+  }
+}
+
+TEST(Bm25Index, RefusesAFileWhosePartsContradictEachOther) {
+  const testing::TempDir folder;
+  const auto write = [&](std::uint64_t letters_end, std::uint64_t postings_end, std::uint32_t row) {
+    SectionFileWriter writer(folder / "words.idx", "words", 1);
+    writer.add("about", R"({"k1":0.9,"b":0.4,"stemmer":"none","rows":2})");
+    writer.add("letters", std::string_view("cat"));
+    writer.add("letter_ends", std::as_bytes(std::span(&letters_end, 1)));
+    writer.add("posting_ends", std::as_bytes(std::span(&postings_end, 1)));
+    const Bm25Index::Hit hit{row, 1};
+    writer.add("postings", std::as_bytes(std::span(&hit, 1)));
+    return writer.commit(folder.path());
+  };
+  EXPECT_THAT(rows_of(Bm25Index::load(folder.path(), write(3, 1, 1)).search("cat", 5)),
+              ElementsAre(1));
+  for (const auto& [letters, postings, row] :
+       std::vector<std::tuple<std::uint64_t, std::uint64_t, std::uint32_t>>{
+           {4, 1, 1}, {2, 1, 1}, {3, 2, 1}, {3, 0, 1}, {3, 1, 2}}) {
+    const FileRef file = write(letters, postings, row);
+    expect_error(
+        ErrorKind::kCorrupt, [&] { Bm25Index::load(folder.path(), file); }, "words.idx",
+        "import the demonstrations again");
   }
 }
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "storage/noted_files.h"
 #include "tests/storage/store_fixtures.h"
 
 namespace dexter {
@@ -79,6 +80,26 @@ TEST(Manifest, NamesOnlyFilesInsideTheStore) {
     const auto error = error_of([&] { manifest_from_json(to_json(manifest)); });
     ASSERT_TRUE(error) << name;
     EXPECT_EQ(error->kind(), ErrorKind::kCorrupt) << name;
+  }
+}
+
+TEST(NotedFiles, ComeBackFromJsonAsTheyWere) {
+  const NotedFiles noted{.files = {{"index/000001.words.idx", 5, "2122334455667788"},
+                                   {"index/000001.rows.idx", 6, "3122334455667788"}},
+                         .about = R"({"stemmer":"english"})"};
+  const NotedFiles again = noted_files_from_json(to_json(noted));
+  EXPECT_EQ(again.files, noted.files);
+  EXPECT_EQ(again.about, noted.about);
+}
+
+TEST(NotedFiles, ThatLieElsewhereOrAreNoneAreDamage) {
+  for (const char* note :
+       {"", "[]", "{}", R"({"files":{},"about":""})", R"({"files":[1],"about":""})",
+        R"({"files":[{"name":"../x","bytes":1,"checksum":""}],"about":""})",
+        R"({"files":[{"name":"/etc/x","bytes":1,"checksum":""}],"about":""})"}) {
+    const auto error = error_of([&] { noted_files_from_json(note); });
+    ASSERT_TRUE(error) << note;
+    EXPECT_EQ(error->kind(), ErrorKind::kCorrupt);
   }
 }
 

@@ -14,9 +14,8 @@ namespace dexter::testing {
 namespace {
 
 namespace json = boost::json;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
-using ::testing::Not;
-using ::testing::StartsWith;
 
 using Arguments = std::vector<std::string>;
 
@@ -93,6 +92,48 @@ TEST(DemosFlow, GoesFromAnEmptyFolderToAPrompt) {
       run_ok({"demos", "retrieve", "--store", demos.store, "--task", "question", "-k", "1",
               "--prompt", "--pattern", "Q: {input}\\nA: {output}\\n", "When does it rain ?"});
   EXPECT_EQ(prompt.out, "Q: When does the train leave ?\nA: time\nQ: When does it rain ?\nA:\n");
+}
+
+TEST(DemosFlow, TellsOfTheBankAndVerifiesIt) {
+  const DemosRun demos;
+  demos.import();
+  EXPECT_THAT(run_ok({"info", "--store", demos.store}).out,
+              AllOf(HasSubstr("35 of 2 tasks: question 3, topic 32"),
+                    HasSubstr("found by words (english); by vectors after")));
+  demos.train();
+  EXPECT_THAT(run_ok({"info", "--store", demos.store}).out,
+              HasSubstr("found by words (english) and vectors, flat"));
+  const json::object bank =
+      json_of({"info", "--store", demos.store, "--json"}).at("demonstrations").as_object();
+  EXPECT_EQ(bank.at("demonstrations"), 35);
+  EXPECT_EQ(bank.at("tasks").as_object().at("topic"), 32);
+  EXPECT_EQ(bank.at("encoder").as_object().at("dim"), 32);
+  EXPECT_EQ(bank.at("index"), "flat");
+  const std::string words = "demos/index/000001.words.idx";
+  EXPECT_EQ(json_of({"verify", "--store", demos.store, "--json"}).at("whole"), true);
+  flip_byte(std::filesystem::path(demos.store) / words, 200);
+  const Outcome outcome = run({"verify", "--store", demos.store, "--json"});
+  EXPECT_EQ(outcome.code, 4);
+  EXPECT_THAT(outcome.out, HasSubstr(words));
+}
+
+TEST(DemosFlow, FindsWordsByTheStemmerOfTheImport) {
+  const DemosRun demos;
+  write_bytes(demos.folder / "talot.jsonl", line_of("vanhoissa taloissa", "x", "t"));
+  run_ok({"demos", "import", "--store", demos.store, "--stemmer", "finnish",
+          (demos.folder / "talot.jsonl").string()});
+  const auto found = [&](const Arguments& more) {
+    Arguments arguments = {"demos", "retrieve", "--store", demos.store, "--json", "talo"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return json_of(arguments).at("demonstrations").as_array().size();
+  };
+  EXPECT_EQ(found({}), 1u);
+  EXPECT_EQ(found({"--stemmer", "none"}), 0u);
+  const Outcome unknown = run({"demos", "import", "--store", (demos.folder / "new").string(),
+                               "--stemmer", "finish", (demos.folder / "talot.jsonl").string()});
+  EXPECT_EQ(unknown.code, 2);
+  EXPECT_THAT(unknown.err, HasSubstr("the nearest is 'finnish'"));
+  EXPECT_FALSE(std::filesystem::exists(demos.folder / "new"));
 }
 
 TEST(DemosFlow, EvaluatesTheVoteOfEachTask) {

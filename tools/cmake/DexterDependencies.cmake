@@ -31,6 +31,7 @@ macro(dexter_find variable what command)
 endmacro()
 
 dexter_find(DEXTER_UTF8PROC "utf8proc" find_library NAMES utf8proc)
+dexter_find(DEXTER_STEMMER "Snowball's libstemmer" find_library NAMES stemmer)
 dexter_find(DEXTER_PROMETHEUS "prometheus-cpp" find_library NAMES prometheus-cpp-core)
 
 # LibTorch: the CPU library of the Python wheel. It needs the CUDA runtime's libraries even on the CPU.

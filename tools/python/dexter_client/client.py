@@ -67,6 +67,28 @@ class Embedding:
     vectors: list[list[float]]
 
 
+@dataclass(frozen=True)
+class Demonstration:
+    """A solved example of a task. `probability` is the softmax over the scores of one choice."""
+
+    id: str
+    task: str
+    input: str
+    output: str
+    rank: int
+    score: float
+    probability: float
+
+
+@dataclass(frozen=True)
+class Demonstrations:
+    """For each text its demonstrations, the best last unless `best_first`, and its prompt where one was asked for."""
+
+    strategy: str
+    found: list[list[Demonstration]]
+    prompts: list[str]
+
+
 class Client:
     """One server. Safe from many threads, each of which keeps its own connection.
 
@@ -107,6 +129,27 @@ class Client:
         if dimensions is not None:
             body["dimensions"] = dimensions
         return Embedding(**self._ask("POST", "/v1/embed", body))
+
+    def demonstrations(self, texts: str | Sequence[str], *, k: int = 8, task: str | None = None,
+                       strategy: str | None = None, exclude: str = "none", without: Sequence[str] = (),
+                       balanced: bool = False, words: int = 0, best_first: bool = False, prompt: bool = False,
+                       pattern: str | None = None, **options: Any) -> Demonstrations:
+        """Demonstrations for one text or many; of all tasks where none is named.
+
+        `exclude`: "same" leaves out inputs with the text's words, "near" nearly the same ones too; `without`: these
+        ids. `words`: a budget for inputs and outputs together. `pattern`: of the prompt, with {input}, {output} and
+        {task}. `options`: pool, seed, mmr_balance, dpp_scale.
+        """
+        body: dict[str, Any] = {"texts": [texts] if isinstance(texts, str) else list(texts), "k": k, "task": task,
+                                "strategy": strategy, "exclude": exclude, "without": list(without) or None,
+                                "balanced": balanced, "words": words, "best_first": best_first, "prompt": prompt,
+                                "pattern": pattern, **options}
+        answer = self._ask("POST", "/v1/demonstrations", {key: value for key, value in body.items()
+                                                          if value is not None})
+        results = answer["results"]
+        return Demonstrations(answer["strategy"],
+                              [[Demonstration(**row) for row in result["demonstrations"]] for result in results],
+                              [result["prompt"] for result in results if "prompt" in result])
 
     def info(self) -> dict[str, Any]:
         return self._ask("GET", "/v1/info")

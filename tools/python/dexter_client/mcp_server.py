@@ -1,4 +1,4 @@
-"""MCP: `dexter-mcp [URL]` gives a model the tool `find_labels` over standard input and output."""
+"""MCP: `dexter-mcp [URL]` gives a model the tools `find_labels` and `find_demonstrations` over standard input and output."""
 
 from __future__ import annotations
 
@@ -19,6 +19,12 @@ def make_server(client: Client) -> MCPServer:
         """The k labels that fit a text best, each with key, name and score."""
         return [{"key": label.key, "name": label.name, "score": label.score}
                 for label in client.query(text, k=k).labels[0]]
+
+    @server.tool()
+    def find_demonstrations(text: str, k: int = 8, task: str | None = None) -> list[dict[str, str]]:
+        """Solved examples that help with an input, the most helpful last; of one task, or of all."""
+        return [{"input": demo.input, "output": demo.output, "task": demo.task}
+                for demo in client.demonstrations(text, k=k, task=task).found[0]]
 
     return server
 

@@ -1,0 +1,166 @@
+// The files that demonstrations are found by.
+#include "engine/demo_index.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include <spdlog/fmt/fmt.h>
+#include <boost/json.hpp>
+
+#include "engine/offline.h"
+#include "storage/error.h"
+#include "storage/noted_files.h"
+
+namespace dexter {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr std::size_t kEncodedTogether = 1024;
+constexpr std::string_view kRowsType = "rows";
+constexpr std::uint32_t kRowsVersion = 1;
+
+bool is_zero(std::span<const float> row) {
+  return std::all_of(row.begin(), row.end(), [](float x) { return x == 0; });
+}
+
+EmbeddingMatrix encoded(std::span<const Demonstration> demos, const Encoder& encoder,
+                        const Progress& progress) {
+  const char* stage = "encoding demonstrations";
+  EmbeddingMatrix rows(demos.size(), encoder.dim());
+  std::vector<std::string> texts;
+  for (std::size_t first = 0; first < demos.size(); first += texts.size()) {
+    progress.check(stage);
+    progress.update({stage, first, demos.size(), "demonstrations", {}});
+    texts.clear();
+    for (const Demonstration& demo :
+         demos.subspan(first, std::min(kEncodedTogether, demos.size() - first)))
+      texts.push_back(demo.input);
+    const EmbeddingMatrix chunk = encoder.encode(texts);
+    std::copy_n(chunk.data(), texts.size() * static_cast<std::size_t>(encoder.dim()),
+                rows.row(first).begin());
+  }
+  progress.update({stage, demos.size(), demos.size(), "demonstrations", {}});
+  return rows;
+}
+
+std::string note_of(const BankIndexInfo& info) {
+  NotedFiles noted{.files = {info.words}, .about = {}};
+  boost::json::object about{{"stemmer", info.stemmer}};
+  if (info.vectors) {
+    noted.files.push_back(info.vectors->index);
+    noted.files.push_back(info.vectors->rows);
+    about["index_kind"] = info.vectors->index_kind;
+    about["fingerprint"] = info.vectors->fingerprint;
+  }
+  noted.about = boost::json::serialize(about);
+  return to_json(noted);
+}
+
+BankIndexInfo info_of(const NotedFiles& noted) {
+  const boost::json::object about = boost::json::parse(noted.about).as_object();
+  const auto text = [&](const char* name) { return std::string(about.at(name).as_string()); };
+  BankIndexInfo info{.words = noted.files.at(0), .stemmer = text("stemmer"), .vectors = {}};
+  if (noted.files.size() > 1)
+    info.vectors = {.index = noted.files.at(1),
+                    .rows = noted.files.at(2),
+                    .index_kind = text("index_kind"),
+                    .fingerprint = text("fingerprint")};
+  return info;
+}
+
+std::unique_ptr<VectorIndex> index_of(EmbeddingView rows, const IndexOptions& options) {
+  std::vector<std::int64_t> ids;
+  for (std::size_t i = 0; i < rows.rows(); ++i)
+    if (!is_zero(rows.row(i))) ids.push_back(static_cast<std::int64_t>(i));
+  if (ids.size() == rows.rows()) return build_index(options, rows, ids);
+  EmbeddingMatrix known(ids.size(), rows.dim());
+  for (std::size_t i = 0; i < ids.size(); ++i)
+    std::ranges::copy(rows.row(static_cast<std::size_t>(ids[i])), known.row(i).begin());
+  return build_index(options, known, ids);
+}
+
+}  // namespace
+
+std::optional<BankIndexInfo> bank_index(const Catalog& bank) {
+  const auto note = bank.note(kFilesNote);
+  if (!note) return std::nullopt;
+  const NotedFiles noted = noted_files_from_json(*note);
+  try {
+    return info_of(noted);
+  } catch (const std::exception& error) {
+    throw Error(ErrorKind::kCorrupt,
+                fmt::format("reading what indexes {}: {}; import the demonstrations again",
+                            bank.path().string(), error.what()));
+  }
+}
+
+BankEncoder find_bank_encoder(const fs::path& store, const Catalog& bank) {
+  if (const auto& trained = bank.manifest().trained)
+    return {load_encoder(bank.path(), trained->file), trained->fingerprint};
+  const Catalog labels = Catalog::open(store, OpenMode::kRead);
+  if (const auto& generation = labels.manifest().generation)
+    return {load_encoder(store, generation->encoder.file), generation->encoder.fingerprint};
+  return {};
+}
+
+Bm25Index index_words(std::span<const Demonstration> demos, const Bm25Options& options) {
+  std::vector<std::string_view> texts;
+  for (const Demonstration& demo : demos) texts.push_back(demo.input);
+  return {texts, options};
+}
+
+InputVectors::InputVectors(std::span<const Demonstration> demos, const Encoder& encoder,
+                           const IndexOptions& options, const Progress& progress)
+    : own_rows_(encoded(demos, encoder, progress)), rows_(own_rows_) {
+  index_ = index_of(rows_, options);
+}
+
+InputVectors::InputVectors(const fs::path& bank, const BankIndexInfo::Vectors& files,
+                           std::size_t size)
+    : index_(load_index(bank, files.index)),
+      file_(std::in_place, bank, files.rows, kRowsType, kRowsVersion) {
+  const std::span<const std::byte> bytes = file_->section("values");
+  const int dim = index_->describe().dim;
+  ensure(bytes.size() == size * static_cast<std::size_t>(dim) * sizeof(float), ErrorKind::kCorrupt,
+         fmt::format("reading {}: {} bytes are not {} vectors of {} dimensions; import the "
+                     "demonstrations again",
+                     files.rows.name, bytes.size(), size, dim));
+  rows_ = {reinterpret_cast<const float*>(bytes.data()), size, dim};
+}
+
+BankIndexInfo::Vectors InputVectors::save(const fs::path& bank, const std::string& stem,
+                                          const std::string& fingerprint) const {
+  const fs::path folder = bank / "index";
+  BankIndexInfo::Vectors files;
+  files.index = index_->save(folder / (stem + ".inputs.idx"), bank);
+  files.index_kind = index_->describe().kind;
+  files.fingerprint = fingerprint;
+  SectionFileWriter writer(folder / (stem + ".rows.idx"), kRowsType, kRowsVersion);
+  const std::size_t values = rows_.rows() * static_cast<std::size_t>(rows_.dim());
+  writer.add("values", std::as_bytes(std::span(rows_.data(), values)));
+  files.rows = writer.commit(bank);
+  return files;
+}
+
+void index_bank(const fs::path& store, Catalog& bank, const IndexOptions& options,
+                const std::optional<Bm25Options>& words, const Progress& progress) {
+  const std::vector<Demonstration> demos = load_bank(bank);
+  const fs::path folder = bank.path() / "index";
+  const std::string stem = fmt::format("{:06}", next_file_number(folder));
+  BankIndexInfo info = bank_index(bank).value_or(BankIndexInfo{});
+  if (info.words.name.empty() || words) {
+    const Bm25Index made = index_words(demos, words.value_or(Bm25Options{}));
+    info.words = made.save(folder / (stem + ".words.idx"), bank.path());
+    info.stemmer = made.options().stemmer;
+  }
+  const BankEncoder found = find_bank_encoder(store, bank);
+  info.vectors.reset();
+  if (found.encoder)
+    info.vectors = InputVectors(demos, *found.encoder, options, progress)
+                       .save(bank.path(), stem, found.fingerprint);
+  bank.put_note(kFilesNote, note_of(info));
+  bank.commit(bank.manifest(), /*clear_changes=*/true);  // removes what the note named before
+}
+
+}  // namespace dexter
