@@ -12,9 +12,11 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ssl.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
+#include <boost/beast/ssl.hpp>
 #include <boost/json.hpp>
 
 #include "storage/error.h"
@@ -76,24 +78,27 @@ std::chrono::milliseconds pause_before(const std::string& named, int attempt) {
 
 std::string ServerUrl::text() const {
   const bool is_v6 = host.find(':') != std::string::npos;
-  return fmt::format("http://{}{}{}:{}{}", is_v6 ? "[" : "", host, is_v6 ? "]" : "", port, prefix);
+  return fmt::format("http{}://{}{}{}:{}{}", tls ? "s" : "", is_v6 ? "[" : "", host,
+                     is_v6 ? "]" : "", port, prefix);
 }
 
 ServerUrl parse_server_url(std::string_view text) {
-  constexpr std::string_view kScheme = "http://";
+  constexpr std::string_view kPlain = "http://", kTls = "https://";
   std::string_view rest = text;
   const auto refuse = [&] {
-    throw Error(ErrorKind::kInvalidInput,
-                fmt::format("reading the server's address: '{}' is not http://HOST[:PORT][/PATH]; "
-                            "write for instance http://127.0.0.1:8080",
-                            text));
+    throw Error(
+        ErrorKind::kInvalidInput,
+        fmt::format("reading the server's address: '{}' is not http[s]://HOST[:PORT][/PATH]; "
+                    "write for instance http://127.0.0.1:8080",
+                    text));
   };
-  if (!rest.starts_with(kScheme)) refuse();
-  rest.remove_prefix(kScheme.size());
+  const bool tls = rest.starts_with(kTls);
+  if (!tls && !rest.starts_with(kPlain)) refuse();
+  rest.remove_prefix(tls ? kTls.size() : kPlain.size());
   const std::size_t slash = std::min(rest.find('/'), rest.size());
   std::string_view prefix = rest.substr(slash), authority = rest.substr(0, slash);
   while (prefix.ends_with('/')) prefix.remove_suffix(1);
-  ServerUrl url{.host = {}, .port = "80", .prefix = std::string(prefix)};
+  ServerUrl url{.tls = tls, .host = {}, .port = tls ? "443" : "80", .prefix = std::string(prefix)};
   const std::size_t bracket = authority.starts_with('[') ? authority.find(']') : 0;
   if (bracket == std::string_view::npos) refuse();
   const std::size_t colon = authority.find(':', bracket);
@@ -110,35 +115,56 @@ ServerUrl parse_server_url(std::string_view text) {
 }
 
 struct HttpClient::Impl {
-  Impl(ServerUrl to, ClientOptions chosen)
-      : url(std::move(to)), options(std::move(chosen)), stream(context) {}
+  using TlsStream = beast::ssl_stream<beast::tcp_stream>;
 
+  Impl(ServerUrl to, ClientOptions chosen) : url(std::move(to)), options(std::move(chosen)) {
+    if (!url.tls) return;
+    tls.set_default_verify_paths();
+    tls.set_verify_mode(asio::ssl::verify_peer);
+    tls.set_verify_callback(asio::ssl::host_name_verification(url.host));
+  }
+
+  asio::awaitable<void> connect();
   asio::awaitable<Response> exchange(const Request& request);
   Response send(const Request& request);
   Response send_again_if_closed(const Request& request);
+  beast::tcp_stream& socket() { return beast::get_lowest_layer(*stream); }
 
   const ServerUrl url;
   const ClientOptions options;
   asio::io_context context;
-  beast::tcp_stream stream;
+  asio::ssl::context tls{asio::ssl::context::tls_client};
+  std::unique_ptr<TlsStream> stream;  // its lower half alone where the server is asked in the clear
   beast::flat_buffer buffer;
-  bool connected = false;
 };
 
-asio::awaitable<Response> HttpClient::Impl::exchange(const Request& request) {
-  stream.expires_after(std::chrono::milliseconds(options.timeout_ms));
-  if (!connected) {
-    asio::ip::tcp::resolver resolver(context);
-    const auto found = co_await resolver.async_resolve(url.host, url.port, asio::use_awaitable);
-    co_await stream.async_connect(found, asio::use_awaitable);
-    stream.socket().set_option(asio::ip::tcp::no_delay(true));
-    connected = true;
-  }
+template <class Stream>
+asio::awaitable<Response> exchange_over(Stream& stream, beast::flat_buffer& buffer,
+                                        const Request& request) {
   co_await http::async_write(stream, request, asio::use_awaitable);
   http::response_parser<http::string_body> parser;
   parser.body_limit(kLargestAnswer);
   co_await http::async_read(stream, buffer, parser, asio::use_awaitable);
   co_return parser.release();
+}
+
+asio::awaitable<void> HttpClient::Impl::connect() {
+  stream = std::make_unique<TlsStream>(context, tls);
+  socket().expires_after(std::chrono::milliseconds(options.timeout_ms));
+  asio::ip::tcp::resolver resolver(context);
+  const auto found = co_await resolver.async_resolve(url.host, url.port, asio::use_awaitable);
+  co_await socket().async_connect(found, asio::use_awaitable);
+  socket().socket().set_option(asio::ip::tcp::no_delay(true));
+  if (!url.tls) co_return;
+  SSL_set_tlsext_host_name(stream->native_handle(), url.host.c_str());
+  co_await stream->async_handshake(asio::ssl::stream_base::client, asio::use_awaitable);
+}
+
+asio::awaitable<Response> HttpClient::Impl::exchange(const Request& request) {
+  if (stream == nullptr) co_await connect();
+  socket().expires_after(std::chrono::milliseconds(options.timeout_ms));
+  if (url.tls) co_return co_await exchange_over(*stream, buffer, request);
+  co_return co_await exchange_over(socket(), buffer, request);
 }
 
 Response HttpClient::Impl::send(const Request& request) {
@@ -152,9 +178,8 @@ Response HttpClient::Impl::send(const Request& request) {
   context.restart();
   context.run();
   if (failure || !response.keep_alive()) {
-    stream.close();
+    stream.reset();
     buffer.clear();
-    connected = false;
   }
   if (failure) std::rethrow_exception(failure);
   return response;
@@ -163,7 +188,7 @@ Response HttpClient::Impl::send(const Request& request) {
 // A connection that was idle may be closed by now; every request here may be sent twice.
 Response HttpClient::Impl::send_again_if_closed(const Request& request) {
   try {
-    if (connected) try {
+    if (stream != nullptr) try {
         return send(request);
       } catch (const boost::system::system_error& error) {
         if (error.code() == beast::error::timeout) throw;
@@ -171,8 +196,10 @@ Response HttpClient::Impl::send_again_if_closed(const Request& request) {
     return send(request);
   } catch (const boost::system::system_error& error) {
     throw Error(ErrorKind::kUnavailable,
-                fmt::format("asking {}: {}; is a server running there?", url.text(),
-                            error.code().message()));
+                fmt::format("asking {}: {}; {}", url.text(), error.code().message(),
+                            error.code().category() == asio::error::get_ssl_category()
+                                ? "is its certificate trusted here? SSL_CERT_FILE may name it"
+                                : "is a server running there?"));
   }
 }
 

@@ -7,10 +7,11 @@
 
 namespace dexter {
 
-// http://HOST[:PORT][/PREFIX], taken apart.
+// http[s]://HOST[:PORT][/PREFIX], taken apart.
 struct ServerUrl {
+  bool tls = false;
   std::string host;    // without the brackets of an IPv6 address
-  std::string port;    // "80" where none is named
+  std::string port;    // "80" or "443" where none is named
   std::string prefix;  // "" or "/somewhere", without a slash at its end
 
   std::string text() const;
@@ -32,7 +33,8 @@ struct HttpAnswer {
 };
 
 // Requests to a server, one after another over one connection that is opened anew when the server
-// closed it. For one thread.
+// closed it. Under TLS the server's certificate must be of its host and one that the system trusts
+// (or a file that SSL_CERT_FILE of the environment names). For one thread.
 class HttpClient {
  public:
   HttpClient(ServerUrl url, ClientOptions options);

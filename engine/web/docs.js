@@ -45,7 +45,7 @@ function fieldsTable(rows) {
 }
 
 // The fields of a schema and of those it names, each once.
-function schemaTables(schema, seen = new Set()) {
+function schemaTables(schema, seen = new Set(), place = "body") {
   const found = resolve(schema);
   const name = nameOf(schema);
   if (name && seen.has(name)) return [];
@@ -54,16 +54,16 @@ function schemaTables(schema, seen = new Set()) {
   const inner = [];
   if (found.properties) {
     const choice = (found.oneOf ?? []).map((each) => each.required.join()).join(", ");
-    parts.push(el("p", {}, el("strong", {}, name ?? "object"), choice ? `: exactly one of ${choice}` : ""),
+    parts.push(el("p", {}, el("strong", {}, name ?? place), choice ? `: exactly one of ${choice}` : ""),
       fieldsTable(Object.entries(found.properties).map(([key, value]) => [key, value, (found.required ?? []).includes(key)])));
-    inner.push(...Object.values(found.properties));
+    inner.push(...Object.entries(found.properties));
   } else if (name) {
     parts.push(el("p", {}, el("strong", {}, name), `: ${typeOf(found)} ${limitsOf(found)}`));
   }
-  if (found.items) inner.push(found.items);
-  for (const each of inner) {
+  if (found.items) inner.push([place, found.items]);
+  for (const [key, each] of inner) {
     const nested = each.items ?? each;
-    if (nested.$ref || nested.properties) parts.push(...schemaTables(nested, seen));
+    if (nested.$ref || nested.properties) parts.push(...schemaTables(nested, seen, key));
   }
   return parts;
 }

@@ -104,15 +104,20 @@ function showChips() {
   }, "×"))));
 }
 
+// Whether the name is one that was suggested; it is among those that may be answered then.
+function choose(name) {
+  if (!suggested.has(name)) return false;
+  chosen.set(suggested.get(name), name);
+  byId("filter-input").value = "";
+  showChips();
+  update();
+  return true;
+}
+
 // A choice from the list is the input's value at once; other text asks for names like it.
 async function followFilter() {
   const value = byId("filter-input").value;
-  if (suggested.has(value)) {
-    chosen.set(suggested.get(value), value);
-    byId("filter-input").value = "";
-    showChips();
-    return update();
-  }
+  if (choose(value)) return;
   if (value.trim() === "") return;
   try {
     const { labels } = await ask("GET", `/v1/labels?limit=20&query=${encodeURIComponent(value.trim())}`);
@@ -137,7 +142,9 @@ export function startQuery() {
   });
   byId("filter-input").addEventListener("input", followFilter);
   byId("filter-input").addEventListener("keydown", (event) => {
-    if (event.key === "Enter") event.preventDefault();
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    choose(event.target.value);
   });
   return {
     enter: () => byId("text").focus(),
