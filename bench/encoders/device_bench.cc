@@ -101,7 +101,7 @@ void BM_TrainingStep(benchmark::State& state) {
                               .precision = Precision::kBfloat16,
                               .chunk_tokens = is_small() ? 4096u : 131'072u});
   const auto step = [&] {
-    learner.softmax_step({.document_texts = documents,
+    learner.loss_step({.document_texts = documents,
                           .label_texts = labels,
                           .documents = rows,
                           .labels = rows,

@@ -114,7 +114,14 @@ class Feedback : public ::testing::Test {
   testing::TinyTraining training_;
   FileRef start_;
   FeedbackSet set_;
-  FeedbackOptions options_{.epochs = 30, .batch = 6, .learning_rate = 0.02, .feature_dropout = 0};
+  FeedbackOptions options_ = [] {
+    FeedbackOptions options;
+    options.epochs = 30;
+    options.batch = 6;
+    options.learning_rate = 0.02;
+    options.feature_dropout = 0;
+    return options;
+  }();
 };
 
 TEST_F(Feedback, BringsAnInputNearWhatTheScorerLikes) {
