@@ -9,6 +9,7 @@
 #include <spdlog/spdlog.h>
 
 #include "engine/api_call.h"
+#include "engine/cross_origin.h"
 #include "engine/request_record.h"
 #include "engine/target.h"
 #include "storage/error.h"
@@ -133,6 +134,9 @@ void HttpApi::handle(HttpRequest&& request, ReplyFunction reply) const {
   const auto call = std::make_shared<ApiCall>(
       ApiCall{*now, std::move(request), recorded(now, record, std::move(reply)), now, {}, {}});
   guarded(call, [&] {
+    if (!record->origin.empty())
+      if (auto preflight = preflight_reply(call->request))
+        return call->reply(std::move(*preflight));
     const Target target = split_target(call->request.target);
     std::string allowed;
     for (const RouteRow& row : kRoutes) {

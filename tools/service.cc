@@ -98,9 +98,9 @@ void Service::say_ready() const {
   const ServeOptions& options = config_.serve;
   const bool is_v6 = options.host.find(':') != std::string::npos;
   const auto now = engine();
-  spdlog::info("ready on http://{}{}{}:{} with {} labels, generation {}", is_v6 ? "[" : "",
-               options.host, is_v6 ? "]" : "", server_.port(), thousands(now->label_count()),
-               now->generation());
+  spdlog::info("ready on {}://{}{}{}:{} with {} labels, generation {}",
+               options.tls_certificate.empty() ? "http" : "https", is_v6 ? "[" : "", options.host,
+               is_v6 ? "]" : "", server_.port(), thousands(now->label_count()), now->generation());
 }
 
 void Service::reload(const std::function<void(const std::exception_ptr&)>& done) {
@@ -127,6 +127,7 @@ void Service::read_again() {
   const Config config = configs_();
   std::shared_ptr<const RetrievalEngine> next;
   if (!live_) next = std::make_shared<const RetrievalEngine>(RetrievalEngine::open(path_));
+  HttpServer::check(config.serve);
   keys_.reload();
   api_.set_options(config.serve);
   server_.set_options(config.serve);

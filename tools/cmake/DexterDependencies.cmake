@@ -12,7 +12,7 @@ set(DEXTER_CACHE ${dexter_default_cache} CACHE PATH "Where tools/setup keeps Lib
 find_package(Threads REQUIRED)
 find_package(OpenMP REQUIRED COMPONENTS CXX)
 find_package(ZLIB REQUIRED)
-find_package(OpenSSL 3.0 REQUIRED COMPONENTS Crypto)
+find_package(OpenSSL 3.0 REQUIRED COMPONENTS Crypto SSL)
 foreach(package IN ITEMS RocksDB spdlog)
   find_package(${package} CONFIG QUIET)
   if(NOT ${package}_FOUND)
