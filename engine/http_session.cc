@@ -120,7 +120,7 @@ std::size_t count_fields(const http::request<http::string_body>& message) {
 
 Clock::time_point SessionShared::next_turn(int per_second) {
   const Clock::time_point now = Clock::now();
-  const std::chrono::nanoseconds step = std::chrono::seconds(1) / per_second;
+  const auto step = std::chrono::nanoseconds(std::chrono::seconds(1)) / per_second;
   Clock::time_point former = turn_;
   while (true) {
     const Clock::time_point mine = std::max(former, now) + step;
