@@ -47,9 +47,12 @@ Demonstration demo_of(Example&& example, const Label& label) {
           .output = label.key.starts_with("task:") ? "" : label.text};
 }
 
+enum class Outputs { kNeeded, kOptional };
+
 class DemoReader {
  public:
-  explicit DemoReader(const fs::path& file) : lines_(file, kLongestLine), row_(lines_) {}
+  DemoReader(const fs::path& file, Outputs outputs)
+      : lines_(file, kLongestLine), row_(lines_), outputs_(outputs) {}
 
   bool next(Demonstration& demo) {
     std::string_view line;
@@ -57,6 +60,8 @@ class DemoReader {
     row_.parse(line);
     demo.input = input();
     if (is_blank(demo.input)) lines_.fail("\"input\" is empty; remove the line or fill it");
+    if (outputs_ == Outputs::kNeeded && row_.has("input") && !row_.has("output"))
+      lines_.fail("\"output\" is missing; give the solution of the input, which may be \"\"");
     demo.output = row_.text("output");
     demo.task = row_.has("task") ? row_.key("task") : kDefaultTask;
     const char* id = row_.has("_id") ? "_id" : "id";
@@ -79,11 +84,13 @@ class DemoReader {
 
   LineReader lines_;
   JsonRow row_;
+  Outputs outputs_;
 };
 
 template <class Visit>
-void read_file(const fs::path& file, const Progress& progress, const Visit& visit) {
-  DemoReader reader(file);
+void read_file(const fs::path& file, Outputs outputs, const Progress& progress,
+               const Visit& visit) {
+  DemoReader reader(file, outputs);
   Demonstration demo;
   std::uint64_t rows = 0;
   const auto report = [&] {
@@ -168,7 +175,8 @@ BankImport import_demonstrations(const fs::path& store, std::span<const fs::path
                                  const Progress& progress) {
   std::vector<Demonstration> read;
   for (const fs::path& file : files)
-    read_file(file, progress, [&](Demonstration&& demo) { read.push_back(std::move(demo)); });
+    read_file(file, Outputs::kNeeded, progress,
+              [&](Demonstration&& demo) { read.push_back(std::move(demo)); });
   Catalog bank = create_bank(store);
   std::vector<Demonstration> demos;
   if (bank.manifest().corpus) demos = load_bank(bank);
@@ -191,7 +199,8 @@ BankImport import_demonstrations(const fs::path& store, std::span<const fs::path
 
 std::vector<Demonstration> read_demonstrations(const fs::path& file, const Progress& progress) {
   std::vector<Demonstration> demos;
-  read_file(file, progress, [&](Demonstration&& demo) { demos.push_back(std::move(demo)); });
+  read_file(file, Outputs::kOptional, progress,
+            [&](Demonstration&& demo) { demos.push_back(std::move(demo)); });
   return demos;
 }
 

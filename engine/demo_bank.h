@@ -42,7 +42,7 @@ BankImport import_demonstrations(const std::filesystem::path& store,
                                  std::span<const std::filesystem::path> files,
                                  const Progress& progress);
 
-// Rows of one such file, in order; for evaluation.
+// Rows of one such file, in order, for evaluation; one without an output has an empty one.
 std::vector<Demonstration> read_demonstrations(const std::filesystem::path& file,
                                                const Progress& progress);
 

@@ -49,10 +49,10 @@ std::string replaced(std::string_view pattern, std::string_view input, std::stri
 std::string assemble_prompt(const std::vector<FoundDemo>& best_first, std::string_view text,
                             std::string_view pattern) {
   const std::size_t output = pattern.find("{output}");
-  ensure(pattern.find("{input}") != std::string_view::npos && output != std::string_view::npos,
+  ensure(output != std::string_view::npos && pattern.find("{input}") < output,
          ErrorKind::kInvalidInput,
-         fmt::format("laying out a prompt: the pattern is '{}', but it needs {{input}} and "
-                     "{{output}}",
+         fmt::format("laying out a prompt: the pattern is '{}', but it needs {{input}} and, behind "
+                     "it, {{output}}",
                      pattern));
   std::string prompt;
   std::string task;

@@ -26,6 +26,7 @@ constexpr float kTemperature = 0.05F;  // of cosines, as in training
 constexpr double kNearShare = 0.9;
 constexpr int kRankOffset = 60;  // Cormack et al., "Reciprocal Rank Fusion", SIGIR 2009
 constexpr std::size_t kEncodedTogether = 4096;
+constexpr std::size_t kChosenInTurns = 512;  // a strategy's time grows with the square of it
 
 struct Candidate {
   std::uint32_t row = 0;
@@ -111,8 +112,9 @@ struct DemoRetriever::Impl {
   Candidates by_chance(const DemoQuery& query, std::size_t most) const;
   Candidates candidates(const DemoQuery& query, const DemoStrategy& strategy,
                         std::size_t most) const;
+  Candidates pool_of(const DemoQuery& query, const DemoStrategy& strategy) const;
   void exclude(const DemoQuery& query, Candidates& found) const;
-  void balance(Candidates& found) const;
+  void take_turns(const CandidatePool& pool, std::vector<std::size_t>& places) const;
   EmbeddingMatrix vectors_of(const Candidates& found) const;
   const DemoStrategy& strategy_of(const DemoQuery& query) const;
 };
@@ -196,7 +198,24 @@ Candidates DemoRetriever::Impl::candidates(const DemoQuery& query, const DemoStr
   return by_chance(query, most);
 }
 
+// Looks further where too much of what was found is excluded.
+Candidates DemoRetriever::Impl::pool_of(const DemoQuery& query,
+                                        const DemoStrategy& strategy) const {
+  const auto k = static_cast<std::size_t>(query.k);
+  const std::size_t size = std::max(k, static_cast<std::size_t>(query.pool));
+  for (std::size_t most = size;; most *= 4) {
+    Candidates found = candidates(query, strategy, most);
+    const bool is_all = found.size() < most;
+    exclude(query, found);
+    if (!is_all && found.size() < k) continue;
+    found.resize(std::min(found.size(), size));
+    return found;
+  }
+}
+
 void DemoRetriever::Impl::exclude(const DemoQuery& query, Candidates& found) const {
+  const std::set<std::string_view> without(query.without.begin(), query.without.end());
+  std::erase_if(found, [&](const Candidate& each) { return without.contains(demos[each.row].id); });
   if (query.exclude == Exclude::kNone) return;
   const std::vector<std::string> asked = folded_words(query.text);
   std::erase_if(found, [&](const Candidate& candidate) {
@@ -207,16 +226,18 @@ void DemoRetriever::Impl::exclude(const DemoQuery& query, Candidates& found) con
 }
 
 // The best of each output, then the second of each, and so on.
-void DemoRetriever::Impl::balance(Candidates& found) const {
+void DemoRetriever::Impl::take_turns(const CandidatePool& pool,
+                                     std::vector<std::size_t>& places) const {
   std::map<std::pair<std::string_view, std::string_view>, int> seen;
-  std::vector<std::pair<int, Candidate>> turns;
-  for (const Candidate& candidate : found) {
-    const Demonstration& demo = demos[candidate.row];
-    turns.emplace_back(seen[{demo.task, demo.output}]++, candidate);
+  std::vector<std::pair<int, std::size_t>> turns;
+  for (const std::size_t place : places) {
+    const Demonstration& demo = demos[pool.rows[place]];
+    turns.emplace_back(seen[{demo.task, demo.output}]++, place);
   }
   std::stable_sort(turns.begin(), turns.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
-  for (std::size_t i = 0; i < turns.size(); ++i) found[i] = turns[i].second;
+  std::transform(turns.begin(), turns.end(), places.begin(),
+                 [](const auto& turn) { return turn.second; });
 }
 
 EmbeddingMatrix DemoRetriever::Impl::vectors_of(const Candidates& found) const {
@@ -269,9 +290,11 @@ std::vector<std::string> DemoRetriever::tasks() const {
 namespace {
 
 void check(const DemoQuery& query, const std::vector<std::string>& tasks) {
-  ensure(query.k >= 1 && query.pool >= 1, ErrorKind::kInvalidInput,
-         fmt::format("choosing demonstrations: k is {} and the pool {}, at least 1 is possible",
-                     query.k, query.pool));
+  constexpr int kMost = DemoRetriever::kMost;
+  ensure(query.k >= 1 && query.pool >= 1 && query.k <= kMost && query.pool <= kMost,
+         ErrorKind::kInvalidInput,
+         fmt::format("choosing demonstrations: k is {} and the pool {}; give 1 to {}", query.k,
+                     query.pool, kMost));
   const bool known = query.task.empty() || std::count(tasks.begin(), tasks.end(), query.task) > 0;
   if (!known)
     throw Error(
@@ -296,10 +319,7 @@ std::vector<FoundDemo> DemoRetriever::retrieve(const DemoQuery& query) const {
   const Impl& impl = *impl_;
   const DemoStrategy& strategy = impl.strategy_of(query);
   const auto k = static_cast<std::size_t>(query.k);
-  const std::size_t most = std::max(k, static_cast<std::size_t>(query.pool));
-  Candidates found = impl.candidates(query, strategy, most);
-  impl.exclude(query, found);
-  if (query.balanced) impl.balance(found);
+  const Candidates found = impl.pool_of(query, strategy);
   CandidatePool pool;
   for (const Candidate& candidate : found) {
     pool.scores.push_back(candidate.score);
@@ -308,11 +328,14 @@ std::vector<FoundDemo> DemoRetriever::retrieve(const DemoQuery& query) const {
   const EmbeddingMatrix vectors =
       strategy.source == PoolSource::kVectors ? impl.vectors_of(found) : EmbeddingMatrix();
   pool.vectors = vectors;
-  // With a budget of words every candidate may be needed, in the order of choice.
-  const std::size_t wanted = query.words > 0 ? found.size() : k;
+  // For turns and a budget of words the choice beyond the k-th counts.
+  const bool further = query.words > 0 || query.balanced;
+  std::vector<std::size_t> places =
+      strategy.choose(pool, further ? std::max(k, kChosenInTurns) : k, query.options);
+  if (query.balanced) impl.take_turns(pool, places);
   std::vector<FoundDemo> result;
   int left = query.words;
-  for (const std::size_t place : strategy.choose(pool, wanted, query.options)) {
+  for (const std::size_t place : places) {
     const Demonstration& demo = impl.demos[pool.rows[place]];
     const int words = query.words > 0 ? words_in(demo) : 0;
     if (words > left || result.size() == k) continue;

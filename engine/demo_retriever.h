@@ -26,7 +26,8 @@ struct DemoQuery {
   std::string strategy = {};  // a row of demo_strategies(); empty: dense with an encoder, else bm25
   int pool = 100;             // candidates that a strategy chooses from
   Exclude exclude = Exclude::kNone;
-  bool balanced = false;  // outputs take turns
+  std::vector<std::string> without = {};  // ids left out
+  bool balanced = false;                  // outputs take turns, each by its best choice
   int words = 0;  // of inputs and outputs together; a longer choice is passed over. 0: any number
   StrategyOptions options = {};
 };
@@ -48,8 +49,11 @@ class DemoRetriever {
   DemoRetriever(DemoRetriever&&) noexcept;
   DemoRetriever& operator=(DemoRetriever&&) noexcept;
 
-  // The best choice first; fewer than k where there are fewer. kInvalidInput for an unknown task or
-  // strategy, k < 1, and a strategy that needs an encoder where there is none.
+  static constexpr int kMost = 4096;  // of k and pool
+
+  // The best choice first; fewer than k where there are fewer. What is left out is replaced by the
+  // next. kInvalidInput for an unknown task or strategy, k or pool out of [1, kMost], and a
+  // strategy that needs an encoder where there is none.
   std::vector<FoundDemo> retrieve(const DemoQuery& query) const;
 
   std::size_t size() const;

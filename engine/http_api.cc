@@ -17,37 +17,49 @@
 namespace dexter {
 namespace {
 
-struct RouteRow {
-  std::string_view method;
-  std::string_view path;  // "{key}" at its end takes the rest
-  Route route;
-  Access access = Access::kRead;
-};
-
 constexpr auto kRoutes = std::to_array<RouteRow>({
     {"POST", "/v1/query", &answer_query},
     {"PUT", "/v1/labels/{key}", &put_label, Access::kChange},
     {"GET", "/v1/labels/{key}", &answer_label},
     {"DELETE", "/v1/labels/{key}", &remove_label, Access::kChange},
+    {"GET", "/v1/labels", &answer_labels},
     {"POST", "/v1/labels", &put_labels, Access::kChange},
     {"POST", "/v1/admin/compact", &answer_compact, Access::kChange},
     {"POST", "/v1/admin/snapshot", &answer_snapshot, Access::kChange},
     {"POST", "/v1/admin/reload", &answer_reload, Access::kChange},
+    {"POST", "/v1/embed", &answer_embed},
+    {"POST", "/v1/embeddings", &answer_openai_embeddings},
+    {"POST", "/embed", &answer_inference_embed},
+    {"GET", "/v1/projects", &answer_projects},
+    {"GET", "/v1/projects/{id}", &answer_project},
+    {"POST", "/v1/projects/{id}/suggest", &answer_suggest},
+    {"POST", "/v1/projects/{id}/suggest-batch", &answer_suggest_batch},
     {"GET", "/v1/info", &answer_info},
     {"GET", "/v1/stats", &answer_stats},
     {"GET", "/metrics", &answer_metrics},
+    {"GET", "/v1/report", &answer_report},
+    {"GET", "/openapi.json", &answer_document, Access::kOpen},
+    {"GET", "/docs", &answer_docs, Access::kOpen},
+    {"GET", "/", &answer_page, Access::kOpen},
+    {"GET", "/web/{file}", &answer_web_file, Access::kOpen},
     {"GET", "/livez", &answer_live, Access::kOpen},
     {"GET", "/readyz", &answer_ready, Access::kOpen},
 });
 static_assert(kRoutes.size() < ServerMetrics::kRoutes);
 
-// What stands for {key}, "" where the pattern has none; nullopt where the path does not fit.
+// What stands in the braces, "" where the pattern has none; nullopt where the path does not fit.
 std::optional<std::string_view> match(std::string_view pattern, std::string_view path) {
   const std::size_t brace = pattern.find('{');
   if (brace == std::string_view::npos)
     return pattern == path ? std::optional<std::string_view>("") : std::nullopt;
-  if (!path.starts_with(pattern.substr(0, brace)) || path.size() == brace) return std::nullopt;
-  return path.substr(brace);
+  const std::string_view name = pattern.substr(brace, pattern.find('}') + 1 - brace);
+  const std::string_view tail = pattern.substr(brace + name.size());
+  if (!path.starts_with(pattern.substr(0, brace)) || !path.ends_with(tail) ||
+      path.size() <= brace + tail.size())
+    return std::nullopt;
+  const std::string_view found = path.substr(brace, path.size() - brace - tail.size());
+  if (name != "{key}" && found.find('/') != std::string_view::npos) return std::nullopt;
+  return found;
 }
 
 bool serves(std::string_view route_method, std::string_view method) {
@@ -77,6 +89,8 @@ int status_of(ErrorKind kind) {
 }
 
 }  // namespace
+
+std::span<const RouteRow> api_routes() { return kRoutes; }
 
 std::optional<std::string> ApiCall::parameter(std::string_view name) const {
   for (const auto& [found, value] : parameters)

@@ -16,9 +16,10 @@ struct Status {
   std::string_view reason;
 };
 
-constexpr std::array<Status, 26> kStatuses = {{
+constexpr std::array<Status, 27> kStatuses = {{
     {200, "OK"},
     {201, "Created"},
+    {202, "Accepted"},
     {204, "No Content"},
     {304, "Not Modified"},
     {400, "Bad Request"},

@@ -116,6 +116,17 @@ std::optional<std::vector<std::string>> JsonFields::texts(std::string_view name,
   return result;
 }
 
+std::optional<std::vector<std::string>> JsonFields::text_or_texts(std::string_view name,
+                                                                  std::size_t most,
+                                                                  std::size_t most_bytes) {
+  const json::value* found = find(name);
+  if (found == nullptr) return std::nullopt;
+  if (!found->is_string() && !found->is_array())
+    refuse(name, *found, "a string or a list of strings is expected");
+  if (found->is_array()) return texts(name, most, most_bytes);
+  return std::vector<std::string>{text_of(name, *found, most_bytes)};
+}
+
 std::optional<EmbeddingMatrix> JsonFields::vectors(std::string_view name, std::size_t most,
                                                    int dim) {
   const json::value* found = find(name);

@@ -29,6 +29,9 @@ class JsonFields {
   // 1 to `most` texts of at most `most_bytes` each.
   std::optional<std::vector<std::string>> texts(std::string_view name, std::size_t most,
                                                 std::size_t most_bytes);
+  // The same, or one text alone.
+  std::optional<std::vector<std::string>> text_or_texts(std::string_view name, std::size_t most,
+                                                        std::size_t most_bytes);
   // 1 to `most` rows of `dim` numbers.
   std::optional<EmbeddingMatrix> vectors(std::string_view name, std::size_t most, int dim);
   std::optional<JsonFields> object(std::string_view name);

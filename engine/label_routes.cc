@@ -42,19 +42,23 @@ std::vector<Label> read_labels(const ApiCall& call) {
 
 HttpReply label_reply(int status, const Label& label) {
   HttpReply reply{.status = status};
-  reply.body = R"({"key":)";
-  append_json(reply.body, label.key);
-  reply.body += R"(,"name":)";
-  append_json(reply.body, label.name);
-  reply.body += R"(,"text":)";
-  append_json(reply.body, label.text);
-  reply.body += '}';
+  append_label(reply.body, label);
   return reply;
 }
 
 HttpReply no_label() { return problem(404, "there is no label of this key"); }
 
 }  // namespace
+
+void append_label(std::string& out, const Label& label) {
+  out += R"({"key":)";
+  append_json(out, label.key);
+  out += R"(,"name":)";
+  append_json(out, label.name);
+  out += R"(,"text":)";
+  append_json(out, label.text);
+  out += '}';
+}
 
 void answer_label(const std::shared_ptr<ApiCall>& call) {
   const StoreChanges* changes = call->parts.changes;

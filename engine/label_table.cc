@@ -28,10 +28,23 @@ std::optional<Label> LabelTable::find(LabelId id) const {
   const auto row = std::lower_bound(rows_.begin(), rows_.end(), id,
                                     [](const Row& r, LabelId wanted) { return r.id < wanted; });
   if (row == rows_.end() || row->id != id) return std::nullopt;
-  const std::uint64_t name = row->offset + row->key;
-  const std::uint64_t text = row->text_is_name ? name : name + row->name;
-  return Label{id, bytes_.substr(row->offset, row->key), bytes_.substr(name, row->name),
-               bytes_.substr(text, row->text)};
+  return label_of(*row);
+}
+
+void LabelTable::scan(std::optional<LabelId> after,
+                      const std::function<bool(Label&&)>& visit) const {
+  auto row = rows_.begin();
+  if (after)
+    row = std::upper_bound(row, rows_.end(), *after,
+                           [](LabelId wanted, const Row& r) { return wanted < r.id; });
+  while (row != rows_.end() && visit(label_of(*row))) ++row;
+}
+
+Label LabelTable::label_of(const Row& row) const {
+  const std::uint64_t name = row.offset + row.key;
+  const std::uint64_t text = row.text_is_name ? name : name + row.name;
+  return Label{row.id, bytes_.substr(row.offset, row.key), bytes_.substr(name, row.name),
+               bytes_.substr(text, row.text)};
 }
 
 }  // namespace dexter

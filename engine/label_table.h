@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,6 +18,8 @@ class LabelTable {
   void add(const Label& label);
   void shrink_to_fit();
   std::optional<Label> find(LabelId id) const;
+  // By ascending id, from the first one after `after`; until `visit` returns false.
+  void scan(std::optional<LabelId> after, const std::function<bool(Label&&)>& visit) const;
   std::size_t size() const { return rows_.size(); }
 
  private:
@@ -26,6 +29,8 @@ class LabelTable {
     std::uint64_t offset;
     bool text_is_name;
   };
+  Label label_of(const Row& row) const;
+
   std::vector<Row> rows_;
   std::string bytes_;
 };

@@ -84,17 +84,14 @@ std::shared_ptr<const IdSet> filter_of(const RetrievalEngine& engine, JsonFields
   return engine.ids_of(*keys);
 }
 
-QueryWork work_of(const ApiCall& call, JsonFields& fields) {
+QueryWork query_of(const ApiCall& call, JsonFields& fields) {
   const ServeOptions& options = call.parts.options;
-  QueryWork work;
-  work.client = call.request.peer;
+  QueryWork work = work_of(call, fields.whole("timeout_ms", 1, options.timeout_ms));
   read_queries(call.parts, fields, work);
   work.k = static_cast<int>(fields.whole("k", 1, options.max_k).value_or(5));
   work.search.probes = static_cast<int>(fields.whole("probes", 0, 1 << 30).value_or(0));
   work.search.ef = static_cast<int>(fields.whole("ef", 0, 1 << 30).value_or(0));
   work.search.only = filter_of(*call.parts.engine(), fields);
-  const auto timeout = fields.whole("timeout_ms", 1, options.timeout_ms);
-  work.deadline = Clock::now() + std::chrono::milliseconds(timeout.value_or(options.timeout_ms));
   return work;
 }
 
@@ -148,10 +145,10 @@ HttpReply rendered(QueryAnswer& answer, const QueryShape& shape) {
 HttpReply full() { return try_again(429, "too many queries wait already; send it again later"); }
 HttpReply stopping() { return try_again(503, "the server is stopping; ask another one"); }
 
-HttpReply reply_of(QueryAnswer& answer, const QueryShape& shape) {
+HttpReply reply_of(QueryAnswer& answer, const Rendering& rendering) {
   switch (answer.end) {
     case QueryEnd::kDone:
-      return rendered(answer, shape);
+      return rendering(answer);
     case QueryEnd::kExpired:
       return problem(504, "the query waited longer than its timeout_ms; it was not begun");
     case QueryEnd::kCrowded:
@@ -167,41 +164,51 @@ HttpReply reply_of(QueryAnswer& answer, const QueryShape& shape) {
 // What a query's reply is made from.
 ReplyCache::Basis basis_of(const ApiCall& call) { return {call.parts.engine(), call.kept}; }
 
-// A reply that was made from another engine than its request was read for, or that tells times, is
-// not kept.
+// A reply that was made from another engine than its request was read for is not kept.
 void keep(const ApiCall& call, const ReplyCache::Basis& basis, const QueryAnswer& answer,
           const HttpReply& reply) {
-  if (call.parts.cache != nullptr && reply.status == 200 && answer.engine == basis[0])
+  if (call.parts.cache != nullptr && answer.engine == basis[0])
     call.parts.cache->keep(call.request.body, basis, reply.body);
 }
 
 }  // namespace
+
+QueryWork work_of(const ApiCall& call, std::optional<std::int64_t> timeout_ms) {
+  QueryWork work;
+  work.client = call.request.peer;
+  work.deadline =
+      Clock::now() + std::chrono::milliseconds(timeout_ms.value_or(call.parts.options.timeout_ms));
+  return work;
+}
+
+void submit_query(const std::shared_ptr<ApiCall>& call, QueryWork work, Rendering rendering) {
+  const auto done = [call, rendering = std::move(rendering)](QueryAnswer&& answer) {
+    const Clock::time_point begin = Clock::now();
+    guarded(call, [&] { call->reply(reply_of(answer, rendering)); });
+    if (ServerMetrics* metrics = call->parts.metrics; metrics != nullptr)
+      metrics->count_stage(Stage::kRead, Clock::now() - begin);
+  };
+  const Admission admission = call->parts.batcher.submit(std::move(work), done);
+  if (admission == Admission::kFull) call->reply(full());
+  if (admission == Admission::kStopping) call->reply(stopping());
+}
 
 void answer_query(const std::shared_ptr<ApiCall>& call) {
   const ReplyCache::Basis basis = basis_of(*call);
   if (call->parts.cache != nullptr)
     if (auto kept = call->parts.cache->find(call->request.body, basis))
       return call->reply({.body = std::move(*kept)});
-  QueryBatcher& batcher = call->parts.batcher;
   if (call->parts.batcher.refuses(call->request.peer)) return call->reply(full());
   JsonFields fields(call->request.body);
-  QueryWork work = work_of(*call, fields);
+  QueryWork work = query_of(*call, fields);
   const QueryShape shape = shape_of(fields);
   fields.end();
   check_one_kind(fields);
-  const auto done = [call, shape, basis](QueryAnswer&& answer) {
-    const Clock::time_point begin = Clock::now();
-    guarded(call, [&] {
-      HttpReply reply = reply_of(answer, shape);
-      if (!shape.timing) keep(*call, basis, answer, reply);
-      call->reply(std::move(reply));
-    });
-    if (ServerMetrics* metrics = call->parts.metrics; metrics != nullptr)
-      metrics->count_stage(Stage::kRead, Clock::now() - begin);
-  };
-  const Admission admission = batcher.submit(std::move(work), done);
-  if (admission == Admission::kFull) call->reply(full());
-  if (admission == Admission::kStopping) call->reply(stopping());
+  submit_query(call, std::move(work), [call, basis, shape](QueryAnswer& answer) {
+    HttpReply reply = rendered(answer, shape);
+    if (!shape.timing) keep(*call, basis, answer, reply);
+    return reply;
+  });
 }
 
 }  // namespace dexter

@@ -201,6 +201,32 @@ std::vector<Label> RetrievalEngine::labels(const LabelRanking& ranking) const {
   return result;
 }
 
+void RetrievalEngine::scan_labels(std::optional<LabelId> after,
+                                  const std::function<bool(Label&&)>& visit) const {
+  const auto changes = last_changes();
+  auto change = after ? changes.upper_bound(*after) : changes.begin();
+  bool goes_on = true;
+  // Labels added since opening, up to the one that comes next in the catalog.
+  const auto visit_added = [&](std::optional<LabelId> before) {
+    for (; goes_on && change != changes.end() && (!before || change->first < *before); ++change)
+      if (!change->second->change.removed && !change->second->label.key.empty())
+        goes_on = visit(Label(change->second->label));
+  };
+  const auto visit_opened = [&](Label&& label) {
+    if (!goes_on || (after && label.id <= *after)) return goes_on;
+    visit_added(label.id);
+    const bool changed = change != changes.end() && change->first == label.id;
+    const ChangedLabel* now = changed ? (change++)->second : nullptr;
+    if (!goes_on || (now && now->change.removed)) return goes_on;
+    return goes_on = visit(now && !now->label.key.empty() ? Label(now->label) : std::move(label));
+  };
+  if (impl_->base->names)
+    impl_->base->names->scan(after, visit_opened);
+  else
+    impl_->base->catalog.scan_labels(visit_opened);
+  visit_added(std::nullopt);
+}
+
 const Catalog& RetrievalEngine::catalog() const { return impl_->base->catalog; }
 const Encoder& RetrievalEngine::encoder() const { return *impl_->base->encoder; }
 std::map<LabelId, const ChangedLabel*> RetrievalEngine::last_changes() const {

@@ -2,8 +2,10 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -48,6 +50,9 @@ class RetrievalEngine {
   // Names of ranked labels in their order, from memory up to two million labels. kCorrupt for an id
   // that is no label.
   std::vector<Label> labels(const LabelRanking& ranking) const;
+  // Labels as they are now by ascending id, from the first one after `after`; until `visit` returns
+  // false. Reads memory up to two million labels, beyond that the whole catalog.
+  void scan_labels(std::optional<LabelId> after, const std::function<bool(Label&&)>& visit) const;
   const Catalog& catalog() const;  // as at opening
   const Encoder& encoder() const;
   // Of every label changed since the generation was built its last change; lives with the engine.

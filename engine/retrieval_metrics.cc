@@ -60,6 +60,7 @@ RetrievalScores retrieval_scores(std::span<const std::string> ranked,
     const double rank = static_cast<double>(i) + 1;
     if (found == 0) scores.mrr = 1 / rank;
     scores.map += ++found / rank;
+    scores.multihop_map += 1 / rank;
     gained += hit->second * discount(i);
   }
   std::vector<double> gains;
@@ -71,6 +72,7 @@ RetrievalScores retrieval_scores(std::span<const std::string> ranked,
   scores.hits = found > 0 ? 1 : 0;
   scores.recall = found / all;
   scores.map /= std::min(all, static_cast<double>(k));
+  scores.multihop_map /= std::min(all, static_cast<double>(k));
   scores.ndcg = gained / best;
   return scores;
 }

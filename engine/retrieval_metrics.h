@@ -21,7 +21,10 @@ struct RetrievalScores {
   double recall = 0;  // relevant ones found over all relevant ones
   double mrr = 0;     // 1 over the rank of the first relevant one
   double map = 0;     // sum of the precision at each relevant one, over min(k, relevant ones)
-  double ndcg = 0;    // gains score / log2(rank + 1), over those of the best order
+  // As MultiHop-RAG's program computes what it names MAP (Tang and Yang, 2024): 1 / rank of each
+  // relevant one in place of the precision there.
+  double multihop_map = 0;
+  double ndcg = 0;  // gains score / log2(rank + 1), over those of the best order
 };
 RetrievalScores retrieval_scores(std::span<const std::string> ranked,
                                  const std::map<std::string, double>& relevant, int k);

@@ -1,8 +1,9 @@
-// What the server is and whether it can answer: /v1/info, /livez, /readyz.
+// What the server is and whether it can answer: /v1/info, /v1/report, /livez, /readyz.
 #include <spdlog/fmt/fmt.h>
 
 #include "encoders/encoder.h"
 #include "engine/api_call.h"
+#include "engine/history.h"
 #include "engine/json_text.h"
 
 namespace dexter {
@@ -23,6 +24,18 @@ void answer_info(const std::shared_ptr<ApiCall>& call) {
   reply.body += fmt::format(R"(,"dim":{}}},"index":{{"kind":)", engine->encoder().dim());
   append_json(reply.body, index.kind);
   reply.body += fmt::format(R"(,"bytes":{}}}}})", index.bytes);
+  call->reply(std::move(reply));
+}
+
+void answer_report(const std::shared_ptr<ApiCall>& call) {
+  const std::shared_ptr<const RetrievalEngine> engine = call->parts.engine();
+  const TrainReport history = training_history(engine->catalog());
+  HttpReply reply;
+  reply.body = R"({"history":)";
+  reply.body += history.history.empty() ? "null" : to_json(history);
+  reply.body += R"(,"evaluation":)";
+  reply.body += engine->catalog().note("evaluation").value_or("null");
+  reply.body += '}';
   call->reply(std::move(reply));
 }
 

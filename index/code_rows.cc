@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <numeric>
 
 #include "index/bounded_scan.h"
 #include "index/byte_rows.h"
@@ -17,63 +16,125 @@ namespace {
 constexpr std::size_t kLine = 64;  // bytes
 constexpr int kRowLimit = 127;
 
-using Product = std::int32_t (*)(const std::uint8_t* row, const std::int8_t* query,
-                                 std::size_t bytes);
+// sums[i] = sum over components of row code * query code of the rows at rows[0] to rows[count - 1].
+using Products = void (*)(const std::uint8_t* const* rows, std::size_t count,
+                          const std::int8_t* query, std::size_t bytes, std::int32_t* sums);
 
-[[gnu::target("arch=x86-64-v4,avx512vnni")]] std::int32_t vnni_product(const std::uint8_t* row,
-                                                                       const std::int8_t* query,
-                                                                       std::size_t bytes) {
-  __m512i sum = _mm512_setzero_si512();
-  for (std::size_t j = 0; j < bytes; j += kLine)
-    sum = _mm512_dpbusd_epi32(sum, _mm512_loadu_si512(row + j), _mm512_loadu_si512(query + j));
-  alignas(64) std::array<std::int32_t, 16> lanes;
-  _mm512_store_si512(lanes.data(), sum);
-  return std::accumulate(lanes.begin(), lanes.end(), 0);
-}
+constexpr std::size_t kAtOnce = 4;  // rows whose sums hide each other's delays
 
-// Pairs of products add up in 16 bits, which query codes up to 63 keep from saturating.
-std::int32_t avx2_product(const std::uint8_t* row, const std::int8_t* query, std::size_t bytes) {
-  const auto load = [](const void* at) {
-    return _mm256_loadu_si256(static_cast<const __m256i*>(at));
-  };
-  __m256i sum = _mm256_setzero_si256();
-  for (std::size_t j = 0; j < bytes; j += kLine / 2)
-    sum = _mm256_add_epi32(sum,
-                           _mm256_madd_epi16(_mm256_maddubs_epi16(load(row + j), load(query + j)),
-                                             _mm256_set1_epi16(1)));
-  const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+[[gnu::always_inline]] inline std::int32_t total(__m256i sums) {
+  const __m128i four =
+      _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
   const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4E));
   return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xB1)));
 }
 
+template <std::size_t kCount>
+[[gnu::target("arch=x86-64-v4,avx512vnni"), gnu::always_inline]] inline void vnni_some(
+    const std::uint8_t* const* rows, const std::int8_t* query, std::size_t bytes,
+    std::int32_t* sums) {
+  __m512i sum[kCount];
+  for (auto& s : sum) s = _mm512_setzero_si512();
+  for (std::size_t j = 0; j < bytes; j += kLine) {
+    const __m512i codes = _mm512_loadu_si512(query + j);
+    for (std::size_t i = 0; i < kCount; ++i)
+      sum[i] = _mm512_dpbusd_epi32(sum[i], _mm512_loadu_si512(rows[i] + j), codes);
+  }
+  for (std::size_t i = 0; i < kCount; ++i) {
+    alignas(64) __m256i halves[2];
+    _mm512_store_si512(halves, sum[i]);
+    sums[i] = total(_mm256_add_epi32(halves[0], halves[1]));
+  }
+}
+
+[[gnu::target("arch=x86-64-v4,avx512vnni")]] void vnni_products(const std::uint8_t* const* rows,
+                                                                std::size_t count,
+                                                                const std::int8_t* query,
+                                                                std::size_t bytes,
+                                                                std::int32_t* sums) {
+  std::size_t i = 0;
+  for (; i + kAtOnce <= count; i += kAtOnce) vnni_some<kAtOnce>(rows + i, query, bytes, sums + i);
+  for (; i < count; ++i) vnni_some<1>(rows + i, query, bytes, sums + i);
+}
+
+// Pairs of products add up in 16 bits, which query codes up to 63 keep from saturating.
+std::int32_t avx2_product(const std::uint8_t* row, const std::int8_t* query, std::size_t bytes) {
+  const auto at = [](const void* from) {
+    return _mm256_loadu_si256(static_cast<const __m256i*>(from));
+  };
+  __m256i sum = _mm256_setzero_si256();
+  for (std::size_t j = 0; j < bytes; j += kLine / 2)
+    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(at(row + j), at(query + j)),
+                                                  _mm256_set1_epi16(1)));
+  return total(sum);
+}
+
+void avx2_products(const std::uint8_t* const* rows, std::size_t count, const std::int8_t* query,
+                   std::size_t bytes, std::int32_t* sums) {
+  for (std::size_t i = 0; i < count; ++i) sums[i] = avx2_product(rows[i], query, bytes);
+}
+
 struct Kernel {
-  Product product;
+  Products products;
   int query_limit;
 };
 
 const Kernel& kernel() {
-  static const Kernel best = best_byte_isa() == ByteIsa::kAvx512Vnni ? Kernel{vnni_product, 127}
-                                                                     : Kernel{avx2_product, 63};
+  static const Kernel best = best_byte_isa() == ByteIsa::kAvx512Vnni ? Kernel{vnni_products, 127}
+                                                                     : Kernel{avx2_products, 63};
   return best;
 }
 
 }  // namespace
 
 CodeRows::CodeRows(EmbeddingView rows)
-    : stride_((static_cast<std::size_t>(rows.dim()) + kLine - 1) / kLine * kLine),
+    : stride_(stride(rows.dim())),
       codes_(rows.rows() * stride_),
-      rows_(rows.rows()) {
+      scales_(rows.rows()),
+      errors_(rows.rows()),
+      norms_(rows.rows()) {
 #pragma omp parallel if (rows.rows() > 1024)
   {
     std::vector<std::int8_t> codes(stride_);
 #pragma omp for schedule(static)
     for (std::size_t i = 0; i < rows.rows(); ++i) {
-      rows_[i] = to_bytes(rows.row(i), kRowLimit, codes);
+      set_bounds(i, to_bytes(rows.row(i), kRowLimit, codes));
       for (std::size_t j = 0; j < stride_; ++j)
         codes_[i * stride_ + j] = static_cast<std::uint8_t>(codes[j] + 128);
     }
   }
-  for (const ByteVector& row : rows_) largest_norm_ = std::max(largest_norm_, row.norm + row.error);
+  measure();
+}
+
+CodeRows::CodeRows(int dim, std::span<const std::uint8_t> codes, std::span<const ByteVector> bounds)
+    : stride_(stride(dim)),
+      codes_(codes.begin(), codes.end()),
+      scales_(bounds.size()),
+      errors_(bounds.size()),
+      norms_(bounds.size()) {
+  for (std::size_t i = 0; i < bounds.size(); ++i) set_bounds(i, bounds[i]);
+  measure();
+}
+
+std::size_t CodeRows::stride(int dim) {
+  return (static_cast<std::size_t>(dim) + kLine - 1) / kLine * kLine;
+}
+
+void CodeRows::set_bounds(std::size_t row, const ByteVector& bounds) {
+  scales_[row] = bounds.scale;
+  errors_[row] = bounds.error;
+  norms_[row] = bounds.norm;
+}
+
+std::vector<ByteVector> CodeRows::bounds() const {
+  std::vector<ByteVector> bounds(scales_.size());
+  for (std::size_t i = 0; i < bounds.size(); ++i) bounds[i] = {scales_[i], errors_[i], norms_[i]};
+  return bounds;
+}
+
+void CodeRows::measure() {
+  for (std::size_t i = 0; i < norms_.size(); ++i)
+    largest_norm_ = std::max(largest_norm_, norms_[i] + errors_[i]);
 }
 
 CodeRows::Query CodeRows::query(std::span<const float> vector) const {
@@ -82,22 +143,51 @@ CodeRows::Query CodeRows::query(std::span<const float> vector) const {
   return query;
 }
 
+void CodeRows::query_of(std::size_t row, Query& query) const {
+  query.codes.resize(stride_);
+  const bool is_whole = kernel().query_limit == kRowLimit;
+  std::int32_t sum = 0;
+  for (std::size_t j = 0; j < stride_; ++j) {
+    const int code = codes_[row * stride_ + j] - 128;
+    query.codes[j] = static_cast<std::int8_t>(is_whole ? code : code / 2);
+    sum += query.codes[j];
+  }
+  query.bytes = {.scale = scales_[row] * (is_whole ? 1.0F : 2.0F), .offset = 128 * sum};
+}
+
 float CodeRows::score(const Query& query, std::size_t row) const {
-  const std::int32_t sum =
-      kernel().product(&codes_[row * stride_], query.codes.data(), stride_) - query.bytes.offset;
-  return static_cast<float>(sum) * query.bytes.scale * rows_[row].scale;
+  const std::uint8_t* at = &codes_[row * stride_];
+  std::int32_t sum = 0;
+  kernel().products(&at, 1, query.codes.data(), stride_, &sum);
+  return static_cast<float>(sum - query.bytes.offset) * query.bytes.scale * scales_[row];
+}
+
+void CodeRows::score_all(const Query& query, std::span<const std::int32_t> rows,
+                         std::span<float> scores) const {
+  constexpr std::size_t kMost = 64;
+  std::array<const std::uint8_t*, kMost> at;
+  std::array<std::int32_t, kMost> sums;
+  for (std::size_t first = 0; first < rows.size(); first += kMost) {
+    const auto some = rows.subspan(first, std::min(kMost, rows.size() - first));
+    for (std::size_t i = 0; i < some.size(); ++i)
+      at[i] = &codes_[static_cast<std::size_t>(some[i]) * stride_];
+    kernel().products(at.data(), some.size(), query.codes.data(), stride_, sums.data());
+    for (std::size_t i = 0; i < some.size(); ++i)
+      scores[first + i] = static_cast<float>(sums[i] - query.bytes.offset) * query.bytes.scale *
+                          scales_[static_cast<std::size_t>(some[i])];
+  }
 }
 
 Interval CodeRows::interval(const Query& query, std::uint32_t row) const {
   const float middle = score(query, row);
-  const ByteVector& bounds = rows_[row];
   const float slack =
-      query.bytes.norm * bounds.error + query.bytes.error * bounds.norm + query.bytes.rounding;
+      query.bytes.norm * errors_[row] + query.bytes.error * norms_[row] + query.bytes.rounding;
   return {middle - slack, middle + slack, row};
 }
 
 void CodeRows::prefetch(std::size_t row) const {
   for (std::size_t j = 0; j < stride_; j += kLine) __builtin_prefetch(&codes_[row * stride_ + j]);
+  __builtin_prefetch(&scales_[row]);
 }
 
 namespace {

@@ -54,10 +54,7 @@ class FlatIndex final : public RankedIndex {
 
 std::unique_ptr<VectorIndex> build_flat_index(IndexCore core, const SortedRows& rows,
                                               EmbeddingView) {
-  EmbeddingMatrix matrix(rows.size(), rows.dim());
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    std::ranges::copy(rows.row(i), matrix.row(i).begin());
-  return std::make_unique<FlatIndex>(std::move(core), std::move(matrix));
+  return std::make_unique<FlatIndex>(std::move(core), rows.copy());
 }
 
 std::unique_ptr<VectorIndex> load_flat_index(IndexCore core,

@@ -10,15 +10,31 @@
 
 namespace dexter {
 
-// A hierarchical small-world graph (Malkov and Yashunin, 2018) as FAISS lays it out: the links of
-// row i in layer l are links[offsets[i] + layer_begins[l], offsets[i] + layer_begins[l + 1]), ended
-// by -1 where there are fewer.
+// A hierarchical small-world graph (Malkov and Yashunin, 2018). A row stands in the lowest layer
+// and in upper_begins[i + 1] - upper_begins[i] layers above; its links in each are ended by -1
+// where there are fewer than the layer has room for.
 struct GraphView {
-  std::span<const std::int32_t> links;
-  std::span<const std::size_t> offsets;  // [rows + 1]
-  std::span<const int> layer_begins;     // of all layers there are, and the end of the last
-  std::int32_t entry = -1;               // -1 without rows
-  int top_layer = 0;
+  int links = 0;                       // of a row in an upper layer; twice that in the lowest
+  std::span<const std::int32_t> base;  // [rows x 2 links]
+  std::span<const std::uint32_t> upper_begins;  // [rows + 1]
+  std::span<const std::int32_t> upper;          // [upper_begins.back() x links]
+  std::int32_t entry = -1;                      // in the highest layer; -1 without rows
+
+  std::size_t rows() const { return upper_begins.empty() ? 0 : upper_begins.size() - 1; }
+  int top_layer() const { return entry < 0 ? 0 : layers_above(entry); }
+  int layers_above(std::int32_t row) const {
+    const auto i = static_cast<std::size_t>(row);
+    return static_cast<int>(upper_begins[i + 1] - upper_begins[i]);
+  }
+  // Where the links of a row in one of its layers stand in `base` (layer 0) or `upper`.
+  std::size_t links_begin(std::int32_t row, int layer) const {
+    const auto i = static_cast<std::size_t>(row), width = static_cast<std::size_t>(links);
+    return layer == 0 ? i * 2 * width
+                      : (upper_begins[i] + static_cast<std::size_t>(layer - 1)) * width;
+  }
+  std::size_t room(int layer) const {
+    return static_cast<std::size_t>(layer == 0 ? 2 * links : links);
+  }
 };
 
 // The `ef` rows nearest to the query that a walk finds by the scores of `rows`, best first; fewer

@@ -1,16 +1,13 @@
 // A graph of near neighbours, walked from coarse layers to the finest.
-#include <faiss/IndexFlat.h>
-#include <faiss/IndexHNSW.h>
-#include <faiss/utils/random.h>
-
 #include <algorithm>
 #include <numeric>
 
 #include <spdlog/fmt/fmt.h>
 
 #include "index/code_rows.h"
-#include "index/faiss_backed.h"
+#include "index/graph_builder.h"
 #include "index/graph_walk.h"
+#include "index/ranked_index.h"
 
 namespace dexter {
 namespace {
@@ -19,133 +16,160 @@ namespace {
 constexpr int kSmallestEf = 16;
 constexpr int kLargestEf = 4096;
 
-const faiss::IndexFlat* stored_rows(const faiss::IndexHNSWFlat& index) {
-  return dynamic_cast<const faiss::IndexFlat*>(index.storage);
+// Rows scored in float32 for k answers: the walk's bytes misplace some beyond the k-th.
+std::size_t with_margin(int k) {
+  return static_cast<std::size_t>(k) + 16 + static_cast<std::size_t>(k) / 8;
 }
 
-class HnswIndex final : public FaissBacked {
+template <class T>
+std::span<const std::byte> bytes_of(const T& values) {
+  return std::as_bytes(std::span(values.data(), values.size()));
+}
+
+class HnswIndex final : public RankedIndex {
  public:
-  HnswIndex(IndexCore core, std::unique_ptr<faiss::IndexHNSWFlat> index)
-      : FaissBacked(std::move(core)), index_(std::move(index)), codes_(stored_view()) {}
+  HnswIndex(IndexCore core, EmbeddingMatrix rows)
+      : RankedIndex(std::move(core)), own_rows_(std::move(rows)), rows_(own_rows_), codes_(rows_) {
+    const IndexOptions& options = this->core().options;
+    graph_ = build_graph(
+        codes_, rows_.rows(),
+        {.links = options.links, .ef_construction = options.ef_construction, .seed = options.seed});
+  }
+  // `reader` owns what `rows` borrows.
+  HnswIndex(IndexCore core, EmbeddingView rows, CodeRows codes, Graph graph,
+            std::shared_ptr<const SectionFileReader> reader)
+      : RankedIndex(std::move(core)),
+        reader_(std::move(reader)),
+        rows_(rows),
+        codes_(std::move(codes)),
+        graph_(std::move(graph)) {}
 
   void tune(const SortedRows& rows, EmbeddingView queries) {
     measure(rows, queries, {"ef", &IndexOptions::ef, &SearchOptions::ef, kSmallestEf, kLargestEf});
   }
 
  protected:
-  const faiss::Index& faiss_index() const override { return *index_; }
-  std::size_t row_bytes() const override {
-    const faiss::HNSW& graph = index_->hnsw;
-    return core().ids.size() * static_cast<std::size_t>(core().dim) * sizeof(float) +
-           graph.neighbors.size() * sizeof(faiss::HNSW::storage_idx_t) +
-           graph.offsets.size() * sizeof(std::size_t) + graph.levels.size() * sizeof(int) +
-           codes_.bytes();
+  std::vector<Hit> hits(EmbeddingView queries, int k, const SearchOptions& options) const override {
+    const auto ef = static_cast<std::size_t>(options.ef > 0 ? options.ef : core().options.ef);
+    const std::size_t each = std::min(with_margin(k), rows_.rows());
+    const std::size_t kept = std::min(std::max(ef, each), rows_.rows());
+    const auto width = static_cast<std::size_t>(k);
+    std::vector<Hit> best(queries.rows() * width);
+#pragma omp parallel for schedule(dynamic) if (queries.rows() > 1)
+    for (std::size_t i = 0; i < queries.rows(); ++i) {
+      const std::vector<Hit> found = walk(graph_.view(), codes_, queries.row(i), kept);
+      std::vector<Candidate> candidates;
+      for (const Hit& hit : std::span(found).first(std::min(each, found.size())))
+        candidates.push_back({rows_.row(hit.row).data(), hit.row});
+      rescore(queries.row(i), candidates, std::span(best).subspan(i * width, width));
+    }
+    return best;
   }
-
   std::vector<std::vector<Hit>> exact_hits(
       EmbeddingView queries, const Wanted& wanted,
       const std::vector<std::uint32_t>* allowed) const override {
-    if (allowed != nullptr) return code_scan(queries, wanted, codes_, stored_view(), *allowed);
-    std::vector<std::uint32_t> all(core().ids.size());
+    if (allowed != nullptr) return code_scan(queries, wanted, codes_, rows_, *allowed);
+    std::vector<std::uint32_t> all(rows_.rows());
     std::iota(all.begin(), all.end(), 0U);
-    return code_scan(queries, wanted, codes_, stored_view(), all);
+    return code_scan(queries, wanted, codes_, rows_, all);
   }
-
-  std::vector<Candidate> candidates(EmbeddingView queries, int k,
-                                    const SearchOptions& options) const override {
-    const int ef = options.ef > 0 ? options.ef : core().options.ef;
-    const std::size_t rows = core().ids.size();
-    const std::size_t each = std::min(with_margin(k), rows);
-    const std::size_t width = std::min(std::max(static_cast<std::size_t>(ef), each), rows);
-    const EmbeddingView stored = stored_view();
-    const GraphView graph = graph_view();
-    std::vector<Candidate> found(queries.rows() * each);
-#pragma omp parallel for schedule(dynamic) if (queries.rows() > 1)
-    for (std::size_t i = 0; i < queries.rows(); ++i) {
-      const std::vector<Hit> hits = walk(graph, codes_, queries.row(i), width);
-      for (std::size_t j = 0; j < std::min(each, hits.size()); ++j)
-        found[i * each + j] = {stored.row(hits[j].row).data(), hits[j].row};
-    }
-    return found;
+  std::size_t row_bytes() const override {
+    return values().size_bytes() + codes_.bytes() + bytes_of(graph_.base).size() +
+           bytes_of(graph_.upper_begins).size() + bytes_of(graph_.upper).size();
+  }
+  void save_rows(SectionFileWriter& writer) const override {
+    writer.add("rows", std::as_bytes(values()));
+    writer.add("codes", std::as_bytes(codes_.codes()));
+    writer.add("bounds", bytes_of(codes_.bounds()));
+    writer.add("links", bytes_of(graph_.base));
+    writer.add("upper_begins", bytes_of(graph_.upper_begins));
+    writer.add("upper_links", bytes_of(graph_.upper));
+    writer.add("entry", std::as_bytes(std::span(&graph_.entry, 1)));
   }
 
  private:
-  EmbeddingView stored_view() const {
-    return {stored_rows(*index_)->get_xb(), core().ids.size(), core().dim};
-  }
-  GraphView graph_view() const {
-    const faiss::HNSW& graph = index_->hnsw;
-    return {.links = {graph.neighbors.data(), graph.neighbors.size()},
-            .offsets = {graph.offsets.data(), graph.offsets.size()},
-            .layer_begins = graph.cum_nneighbor_per_level,
-            .entry = graph.entry_point,
-            .top_layer = graph.max_level};
+  std::span<const float> values() const {
+    return {rows_.data(), rows_.rows() * static_cast<std::size_t>(rows_.dim())};
   }
 
-  std::unique_ptr<faiss::IndexHNSWFlat> index_;
-  CodeRows codes_;  // walked by; FAISS's rows give the scores
+  std::shared_ptr<const SectionFileReader> reader_;
+  EmbeddingMatrix own_rows_;
+  EmbeddingView rows_;
+  CodeRows codes_;  // walked by; `rows_` give the scores
+  Graph graph_;
 };
 
-std::unique_ptr<faiss::IndexHNSWFlat> linked(const IndexOptions& options, const SortedRows& rows) {
-  auto index = std::make_unique<faiss::IndexHNSWFlat>(rows.dim(), options.links,
-                                                      faiss::METRIC_INNER_PRODUCT);
-  index->hnsw.efConstruction = options.ef_construction;
-  index->hnsw.efSearch = 1;  // a search brings its own
-  index->hnsw.rng = faiss::RandomGenerator(options.seed);
-  EmbeddingMatrix copy;
-  if (rows.size() > 0) index->add(static_cast<FaissId>(rows.size()), rows.matrix(copy).data());
-  return index;
+// Every link names a row of its layer, so that a walk stays inside the arrays.
+bool is_whole(const Graph& graph, std::size_t rows) {
+  const auto& begins = graph.upper_begins;
+  if (begins.front() != 0 || !std::ranges::is_sorted(begins)) return false;
+  const GraphView view = graph.view();
+  const auto stands_in = [&](std::int32_t row, int layer) {
+    return row >= 0 && static_cast<std::size_t>(row) < rows && view.layers_above(row) >= layer;
+  };
+  if (rows == 0 ? graph.entry != -1 : !stands_in(graph.entry, 0)) return false;
+  const auto are_whole = [&](auto links, int layer) {
+    return std::ranges::all_of(
+        links, [&](std::int32_t row) { return row == -1 || stands_in(row, layer); });
+  };
+  if (!are_whole(std::span(graph.base), 0)) return false;
+  for (std::size_t i = 0; i < rows; ++i)
+    for (int layer = 1; layer <= view.layers_above(static_cast<std::int32_t>(i)); ++layer)
+      if (!are_whole(view.upper.subspan(view.links_begin(static_cast<std::int32_t>(i), layer),
+                                        view.room(layer)),
+                     layer))
+        return false;
+  return true;
 }
 
-// Every link inside the graph.
-void check_graph(const faiss::IndexHNSWFlat& index) {
-  const faiss::HNSW& graph = index.hnsw;
-  const auto rows = static_cast<std::size_t>(index.ntotal);
-  const faiss::IndexFlat* stored = stored_rows(index);
-  const auto inside = [&](auto row) { return row >= -1 && row < index.ntotal; };
-  const std::size_t layers = graph.cum_nneighbor_per_level.size();
-  bool whole =
-      stored != nullptr && stored->d == index.d && stored->ntotal == index.ntotal &&
-      graph.levels.size() == rows && graph.offsets.size() == rows + 1 &&
-      graph.offsets.front() == 0 && graph.offsets.back() == graph.neighbors.size() &&
-      inside(graph.entry_point) && (rows == 0) == (graph.entry_point < 0) &&
-      graph.max_level < static_cast<int>(layers) &&
-      std::ranges::all_of(std::span(graph.neighbors.data(), graph.neighbors.size()), inside);
-  for (std::size_t i = 0; whole && i < rows; ++i) {
-    const int level = graph.levels[i];
-    whole = level >= 1 && static_cast<std::size_t>(level) < layers &&
-            graph.offsets[i + 1] ==
-                graph.offsets[i] + static_cast<std::size_t>(graph.cum_nneighbor_per_level[level]);
-  }
-  ensure(whole && (rows == 0 || graph.levels[graph.entry_point] == graph.max_level + 1),
-         ErrorKind::kCorrupt,
-         fmt::format(
-             "loading an hnsw index: the graph of {} rows names rows that are not there; build the "
-             "index again",
-             rows));
+template <class Vector>
+void copy_section(const SectionFileReader& reader, std::string_view name, std::size_t count,
+                  Vector& out) {
+  const auto values = section_of<typename Vector::value_type>(reader, name, count);
+  out.assign(values.begin(), values.end());
+}
+
+// Copied, since memory of our own is read faster here and there than a mapped file.
+Graph loaded_graph(const SectionFileReader& reader, int links, std::size_t rows) {
+  const auto width = static_cast<std::size_t>(std::clamp(links, 1, 1 << 16));
+  Graph graph;
+  graph.links = static_cast<int>(width);
+  copy_section(reader, "links", rows * 2 * width, graph.base);
+  copy_section(reader, "upper_begins", rows + 1, graph.upper_begins);
+  copy_section(reader, "upper_links", graph.upper_begins.back() * width, graph.upper);
+  graph.entry = section_of<std::int32_t>(reader, "entry", 1)[0];
+  ensure(is_whole(graph, rows), ErrorKind::kCorrupt,
+         fmt::format("loading an hnsw index: the graph of {} rows names rows that are not there; "
+                     "build the index again",
+                     rows));
+  return graph;
 }
 
 }  // namespace
 
 std::unique_ptr<VectorIndex> build_hnsw_index(IndexCore core, const SortedRows& rows,
                                               EmbeddingView tuning_queries) {
-  auto graph = translated(ErrorKind::kInternal, "building an hnsw index",
-                          [&] { return linked(core.options, rows); });
   core.reason += fmt::format("; {} links", core.options.links);
-  auto index = std::make_unique<HnswIndex>(std::move(core), std::move(graph));
+  auto index = std::make_unique<HnswIndex>(std::move(core), rows.copy());
   index->tune(rows, tuning_queries);
   return index;
 }
 
 std::unique_ptr<VectorIndex> load_hnsw_index(IndexCore core,
                                              std::shared_ptr<const SectionFileReader> reader) {
-  auto parsed = read_faiss(*reader, core);
-  auto* hnsw = dynamic_cast<faiss::IndexHNSWFlat*>(parsed.get());
-  ensure(hnsw != nullptr, ErrorKind::kCorrupt,
-         "loading an hnsw index: FAISS holds another kind; build the index again");
-  check_graph(*hnsw);
-  parsed.release();
-  return std::make_unique<HnswIndex>(std::move(core), std::unique_ptr<faiss::IndexHNSWFlat>(hnsw));
+  ensure(
+      !reader->has("faiss"), ErrorKind::kIncompatible,
+      "loading an hnsw index: an earlier version of dexter wrote it, and this one has a graph of "
+      "its own; build the index again");
+  const std::size_t rows = core.ids.size();
+  const auto dim = static_cast<std::size_t>(core.dim);
+  const EmbeddingView view(section_of<float>(*reader, "rows", rows * dim).data(), rows, core.dim);
+  CodeRows codes(core.dim,
+                 section_of<std::uint8_t>(*reader, "codes", rows * CodeRows::stride(core.dim)),
+                 section_of<ByteVector>(*reader, "bounds", rows));
+  Graph graph = loaded_graph(*reader, core.options.links, rows);
+  return std::make_unique<HnswIndex>(std::move(core), view, std::move(codes), std::move(graph),
+                                     std::move(reader));
 }
 
 }  // namespace dexter

@@ -9,8 +9,9 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "index/bounded_scan.h"
-#include "index/faiss_backed.h"
+#include "index/faiss_errors.h"
 #include "index/gather_scan.h"
+#include "index/ranked_index.h"
 
 namespace dexter {
 namespace {

@@ -117,11 +117,10 @@ RowBlocks SortedRows::blocks(std::size_t first, std::size_t count) const {
   return blocks;
 }
 
-EmbeddingView SortedRows::matrix(EmbeddingMatrix& copy) const {
-  if (std::ranges::is_sorted(order_)) return vectors_;
-  copy = EmbeddingMatrix(size(), dim());
-  for (std::size_t i = 0; i < size(); ++i) std::ranges::copy(row(i), copy.row(i).begin());
-  return copy;
+EmbeddingMatrix SortedRows::copy() const {
+  EmbeddingMatrix matrix(size(), dim());
+  for (std::size_t i = 0; i < size(); ++i) std::ranges::copy(row(i), matrix.row(i).begin());
+  return matrix;
 }
 
 EmbeddingMatrix SortedRows::sample(std::size_t count, int seed) const {

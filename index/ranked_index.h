@@ -33,8 +33,7 @@ class SortedRows {
   std::span<const float> row(std::size_t i) const { return vectors_.row(order_[i]); }
   // Rows [first, first + count).
   RowBlocks blocks(std::size_t first, std::size_t count) const;
-  // All rows one after another: the caller's own vectors where their order is right, else `copy`.
-  EmbeddingView matrix(EmbeddingMatrix& copy) const;
+  EmbeddingMatrix copy() const;
   // `count` rows drawn without repetition, in ascending order; all of them when there are fewer.
   EmbeddingMatrix sample(std::size_t count, int seed) const;
 

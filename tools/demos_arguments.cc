@@ -22,7 +22,7 @@ void DemoArguments::add_to(CLI::App& app) {
   app.add_option("-k", query.k, "demonstrations for each text")
       ->type_name("N")
       ->default_str("8")
-      ->check(range(1, 1 << 16))
+      ->check(range(1, DemoRetriever::kMost))
       ->group(choice);
   app.add_option("--strategy", query.strategy,
                  strategies() + "; dense where there is an encoder, else bm25")
@@ -31,7 +31,7 @@ void DemoArguments::add_to(CLI::App& app) {
   app.add_option("--pool", query.pool, "candidates that the strategy chooses from")
       ->type_name("N")
       ->default_str("100")
-      ->check(range(1, 1 << 20))
+      ->check(range(1, DemoRetriever::kMost))
       ->group(choice);
   app.add_option("--exclude", exclude,
                  "leave out inputs with the same words (same), or nearly the same ones too (near)")

@@ -151,6 +151,7 @@ ExitCode Evaluation::judge() {
     mean.recall += scores.recall;
     mean.mrr += scores.mrr;
     mean.map += scores.map;
+    mean.multihop_map += scores.multihop_map;
     mean.ndcg += scores.ndcg;
     show(i + 1);
   }
@@ -166,11 +167,10 @@ ExitCode Evaluation::judge() {
 void Evaluation::print(const RetrievalScores& sum, std::size_t judged) const {
   const auto n = static_cast<double>(judged);
   const int k = arguments_.demos.query.k;
-  const std::vector<std::pair<std::string, double>> rows = {{"nDCG", sum.ndcg / n},
-                                                            {"MAP", sum.map / n},
-                                                            {"MRR", sum.mrr / n},
-                                                            {"Recall", sum.recall / n},
-                                                            {"Hits", sum.hits / n}};
+  const std::vector<std::pair<std::string, double>> rows = {
+      {"nDCG", sum.ndcg / n},     {"MAP", sum.map / n},
+      {"MRR", sum.mrr / n},       {"MultiHop-RAG MAP", sum.multihop_map / n},
+      {"Recall", sum.recall / n}, {"Hits", sum.hits / n}};
   if (context_.json) {
     boost::json::object object = {{"strategy", strategy()}, {"k", k}, {"queries", judged}};
     for (const auto& [name, figure] : rows) object[fmt::format("{}@{}", name, k)] = figure;
@@ -215,7 +215,8 @@ constinit const Verb kDemosEvalVerb = {
         "Chooses k demonstrations for each row of the data and takes the output that most of them "
         "have as the answer; prints the share of right answers of each task, which needs no "
         "language model. With --judgements the rows are queries of a retrieval task, told by their "
-        "id, and nDCG, MAP, MRR, Recall and Hits at k are printed.",
+        "id, and nDCG, MAP, MRR, Recall and Hits at k are printed, and what MultiHop-RAG's program "
+        "names MAP.",
     .examples =
         "dexter demos eval --store my-store --data test.jsonl\n"
         "dexter demos eval --store my-store --data test.jsonl --strategy bm25 --json\n"

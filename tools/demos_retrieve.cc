@@ -137,7 +137,7 @@ constinit const Verb kDemosRetrieveVerb = {
     .examples =
         "dexter demos retrieve --store my-store --task trec -k 4 \"Who wrote Hamlet ?\"\n"
         "dexter demos retrieve --store my-store --strategy dpp --prompt \"Who wrote Hamlet ?\"\n"
-        "dexter demos retrieve --store my-store --json < inputs.txt > demonstrations.jsonl",
+        "dexter demos retrieve --store my-store --json < texts.txt > demonstrations.jsonl",
     .next = "dexter demos eval --store my-store --data test.jsonl",
     .interrupted = "the answers printed so far stand",
     .add = &add};

@@ -2,15 +2,17 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <memory>
 
 #include <spdlog/fmt/fmt.h>
 #include <boost/json.hpp>
 
-#include "engine/retrieval_engine.h"
+#include "storage/file_io.h"
 #include "tools/figures.h"
 #include "tools/input_lines.h"
 #include "tools/json_output.h"
+#include "tools/query_source.h"
 #include "tools/threads.h"
 #include "tools/verb.h"
 
@@ -21,41 +23,40 @@ constexpr std::size_t kBatch = 512;
 
 struct QueryArguments {
   std::vector<std::string> texts;
-  int k = 5;
+  LabelQuery query;
   int threads = 0;
-  std::vector<std::string> only;
-  SearchOptions search;
+  std::string url;
+  std::filesystem::path key_file;
 };
 
-std::string json_answer(const std::string& text, const LabelRanking& ranking,
-                        const std::vector<Label>& labels) {
+std::string json_answer(const std::string& text, const LabelAnswer& answer) {
   boost::json::array answers;
-  for (std::size_t i = 0; i < labels.size(); ++i)
-    answers.push_back(
-        {{"key", labels[i].key}, {"name", labels[i].name}, {"score", rounded(ranking[i].score)}});
+  for (std::size_t i = 0; i < answer.labels.size(); ++i)
+    answers.push_back({{"key", answer.labels[i].key},
+                       {"name", answer.labels[i].name},
+                       {"score", rounded(answer.scores[i])}});
   return json_line({{"text", text}, {"labels", std::move(answers)}});
 }
 
 // The text, then a line a label: score, name, key where it says more.
-std::string readable_answer(const std::string& text, const LabelRanking& ranking,
-                            const std::vector<Label>& labels) {
+std::string readable_answer(const std::string& text, const LabelAnswer& answer) {
   std::string out = text + '\n';
-  if (labels.empty()) return out + "  no label: none of its words is known to the encoder\n\n";
+  if (answer.labels.empty())
+    return out + "  no label: none of its words is known to the encoder\n\n";
   Table table("><<");
-  for (std::size_t i = 0; i < labels.size(); ++i)
-    table.row({fmt::format("{:.3f}", ranking[i].score), labels[i].name,
-               labels[i].key == labels[i].name ? "" : labels[i].key});
+  for (std::size_t i = 0; i < answer.labels.size(); ++i) {
+    const Label& label = answer.labels[i];
+    table.row({fmt::format("{:.3f}", answer.scores[i]), label.name,
+               label.key == label.name ? "" : label.key});
+  }
   return out + table.text() + '\n';
 }
 
-void answer(Context& context, const RetrievalEngine& engine, const QueryArguments& arguments,
-            std::span<const std::string> texts) {
-  const std::vector<LabelRanking> rankings = engine.rank(texts, arguments.k, arguments.search);
-  for (std::size_t i = 0; i < texts.size(); ++i) {
-    const std::vector<Label> labels = engine.labels(rankings[i]);
-    context.terminal.print(context.json ? json_answer(texts[i], rankings[i], labels)
-                                        : readable_answer(texts[i], rankings[i], labels));
-  }
+void answer(Context& context, QuerySource& source, std::span<const std::string> texts) {
+  const std::vector<LabelAnswer> answers = source.answer(texts);
+  for (std::size_t i = 0; i < texts.size(); ++i)
+    context.terminal.print(context.json ? json_answer(texts[i], answers[i])
+                                        : readable_answer(texts[i], answers[i]));
   context.terminal.flush();
 }
 
@@ -66,51 +67,94 @@ void drop_blank(std::vector<std::string>& lines) {
   });
 }
 
-ExitCode run_query(Context& context, QueryArguments arguments) {
+std::string api_key_of(const QueryArguments& arguments) {
+  if (arguments.key_file.empty()) {
+    const char* given = std::getenv("DEXTER_API_KEY");
+    return given == nullptr ? "" : given;
+  }
+  const std::string text = read_file(arguments.key_file);
+  const std::size_t first = text.find_first_not_of(" \t\r\n");
+  ensure(first != std::string::npos, ErrorKind::kInvalidInput,
+         fmt::format("reading {}: it holds no key; write one on its first line",
+                     arguments.key_file.string()));
+  return text.substr(first, text.find_first_of(" \t\r\n", first) - first);
+}
+
+std::unique_ptr<QuerySource> source_of(const Context& context, const QueryArguments& arguments) {
+  const bool remote = !arguments.url.empty();
+  ensure(remote || !context.store.empty(), ErrorKind::kInvalidInput,
+         "--store is required, or --url for a server; `dexter query --help` explains");
+  ensure(!remote || context.store.empty(), ErrorKind::kInvalidInput,
+         "--store and --url are both given; one of them answers");
+  ensure(remote || arguments.key_file.empty(), ErrorKind::kInvalidInput,
+         "--api-key-file is given without --url; a store asks for no key");
+  ensure(!remote || arguments.threads == 0, ErrorKind::kInvalidInput,
+         "--threads is given with --url; how many threads a server uses is its own affair");
+  if (remote)
+    return connect_to_server(parse_server_url(arguments.url), {.api_key = api_key_of(arguments)},
+                             arguments.query);
   set_threads(arguments.threads);
-  const RetrievalEngine engine = RetrievalEngine::open(context.store);
-  if (!arguments.only.empty()) arguments.search.only = engine.ids_of(arguments.only);
+  return open_store(context.store, arguments.query);
+}
+
+ExitCode run_query(Context& context, const QueryArguments& arguments) {
+  const std::unique_ptr<QuerySource> source = source_of(context, arguments);
   if (!arguments.texts.empty()) {
-    answer(context, engine, arguments, arguments.texts);
+    answer(context, *source, arguments.texts);
     return ExitCode::kOk;
   }
   const bool typed = ::isatty(STDIN_FILENO) == 1;
   if (typed)
     context.terminal.remark(fmt::format("{} labels; type a text and press Enter, Ctrl-D ends",
-                                        thousands(engine.label_count())));
+                                        thousands(source->label_count())));
   InputLines input(STDIN_FILENO);
   for (std::vector<std::string> lines; input.next(lines, kBatch);) {
     if (!context.json) drop_blank(lines);
-    answer(context, engine, arguments, lines);
+    if (!lines.empty()) answer(context, *source, lines);
   }
   return ExitCode::kOk;
+}
+
+void add_answers(CLI::App& app, LabelQuery& query) {
+  const char* answers = "Answers";
+  const auto whole = CLI::Range(0, 1 << 30).description("");
+  app.add_option("-k", query.k, "labels for each text")
+      ->type_name("N")
+      ->default_str("5")
+      ->check(CLI::Range(1, 1 << 20).description(""))
+      ->group(answers);
+  app.add_option("--only", query.only,
+                 "answer with this label or others named so; give it once for each")
+      ->type_name("KEY")
+      ->allow_extra_args(false)
+      ->group(answers);
+  app.add_option("--probes", query.search.probes,
+                 "ivf: lists read per query; 0 takes what the index was tuned to")
+      ->type_name("N")
+      ->check(whole)
+      ->group(answers);
+  app.add_option("--ef", query.search.ef,
+                 "hnsw: candidates kept; 0 takes what the index was tuned to")
+      ->type_name("N")
+      ->check(whole)
+      ->group(answers);
 }
 
 Runner add(CLI::App& app, Context& context) {
   const auto arguments = std::make_shared<QueryArguments>();
   app.add_option("TEXT", arguments->texts, "texts to label; without any, lines of standard input")
       ->group("Texts");
-  const char* answers = "Answers";
-  app.add_option("-k", arguments->k, "labels for each text")
-      ->type_name("N")
-      ->default_str("5")
-      ->check(CLI::Range(1, 1 << 20).description(""))
-      ->group(answers);
-  app.add_option("--only", arguments->only,
-                 "answer with this label or others named so; give it once for each")
-      ->type_name("KEY")
-      ->allow_extra_args(false)
-      ->group(answers);
-  app.add_option("--probes", arguments->search.probes,
-                 "ivf: lists read per query; 0 takes what the index was tuned to")
-      ->type_name("N")
-      ->check(CLI::Range(0, 1 << 30).description(""))
-      ->group(answers);
-  app.add_option("--ef", arguments->search.ef,
-                 "hnsw: candidates kept; 0 takes what the index was tuned to")
-      ->type_name("N")
-      ->check(CLI::Range(0, 1 << 30).description(""))
-      ->group(answers);
+  add_answers(app, arguments->query);
+  const char* server = "Server";
+  app.add_option("--url", arguments->url, "ask this `dexter serve` instead of opening a store")
+      ->type_name("URL")
+      ->group(server);
+  app.add_option(
+         "--api-key-file", arguments->key_file,
+         "file whose first line is the key that the server wants; without it DEXTER_API_KEY "
+         "of the environment")
+      ->type_name("FILE")
+      ->group(server);
   app.add_option("--threads", arguments->threads, "threads; 0 takes every core")
       ->type_name("N")
       ->check(CLI::Range(0, 1 << 30).description(""))
@@ -123,19 +167,22 @@ Runner add(CLI::App& app, Context& context) {
 constinit const Verb kQueryVerb = {
     .name = "query",
     .summary = "find the labels of texts",
-    .arguments = "--store DIR [-k N] [--json] [TEXT...]",
+    .arguments = "--store DIR|--url URL [-k N] [--json] [TEXT...]",
     .about =
         "Answers each text with its k best labels and their scores, cosines between -1 and 1. "
         "Lines of standard input are answered as they come, in batches when many are waiting. "
         "With --json every text gives one line: {\"text\": ..., \"labels\": [{\"key\", "
-        "\"name\", \"score\"}, ...]}.",
+        "\"name\", \"score\"}, ...]}. With --url a running `dexter serve` answers, in the same "
+        "words.",
     .examples =
         "dexter query --store my-store \"a grey cat asleep on the sofa\"\n"
-        "dexter query --store my-store -k 3 --json < texts.txt > answers.jsonl",
+        "dexter query --store my-store -k 3 --json < texts.txt > answers.jsonl\n"
+        "dexter query --url http://127.0.0.1:8080 \"a grey cat asleep on the sofa\"",
     .next =
         "dexter eval --store my-store\n"
         "dexter labels add --store my-store KEY --name NAME --text TEXT",
     .interrupted = "the answers printed so far stand",
+    .needs_store = false,
     .add = &add};
 
 }  // namespace dexter

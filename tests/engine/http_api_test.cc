@@ -7,48 +7,14 @@
 #include <gmock/gmock.h>
 #include <boost/json.hpp>
 
-#include "tests/engine/ask_api.h"
-#include "tests/engine/served_store.h"
+#include "tests/engine/tiny_api.h"
 
 namespace dexter {
 namespace {
 
 namespace json = boost::json;
 using ::testing::HasSubstr;
-
-class TinyApi : public ::testing::Test {
- protected:
-  HttpReply ask(const std::string& method, const std::string& target,
-                const std::string& body = {}) {
-    return testing::ask(api_, method, target, body);
-  }
-  HttpReply query(const std::string& body) { return ask("POST", "/v1/query", body); }
-
-  std::vector<std::string> keys(const json::value& result) {
-    std::vector<std::string> found;
-    for (const json::value& label : result.at("labels").as_array())
-      found.emplace_back(label.at("key").as_string());
-    return found;
-  }
-
-  static ServeOptions options() {
-    ServeOptions options;
-    options.max_k = 50;
-    options.max_texts = 3;
-    options.text_bytes = 100;
-    return options;
-  }
-
-  bool stopping_ = false;
-  ApiKeys keys_;
-  QueryBatcher batcher_{{.workers = 1}, [] { return tiny::shared_engine(); }};
-  HttpApi api_{{.options = options(),
-                .version = "1.2.3",
-                .batcher = batcher_,
-                .engine = [] { return tiny::shared_engine(); },
-                .stopping = [this] { return stopping_; },
-                .keys = keys_}};
-};
+using testing::TinyApi;
 
 TEST_F(TinyApi, AnswersATextWithItsLabelsBestFirst) {
   const HttpReply reply = query(R"({"text": "rain and wind delayed every train", "k": 2})");
@@ -168,6 +134,12 @@ TEST_F(TinyApi, TellsWhatItServes) {
   EXPECT_EQ(info.at("labels").to_number<int>(), 12);
   EXPECT_EQ(info.at("encoder").at("dim").to_number<int>(), 32);
   EXPECT_EQ(info.at("index").at("kind").as_string(), "flat");
+}
+
+TEST_F(TinyApi, TellsHowItsEncoderWasTrained) {
+  const json::value report = json::parse(ask("GET", "/v1/report").body);
+  EXPECT_EQ(report.at("history").at("epochs").as_array().size(), 30u);
+  EXPECT_TRUE(report.at("evaluation").is_null());
 }
 
 TEST_F(TinyApi, IsReadyUntilItStops) {

@@ -146,7 +146,7 @@ TEST_F(TinyCatalogue, TellsWhatIsWrongWithAChange) {
   refuses("POST", "/v1/labels",
           R"({"labels": [{"key": "a", "text": "rain"}, {"key": "a", "text": "rain"}]})", "twice");
   EXPECT_EQ(ask("PUT", "/v1/labels/", R"({"text": "rain"})").status, 404);
-  EXPECT_EQ(ask("GET", "/v1/labels").status, 405);
+  EXPECT_EQ(ask("DELETE", "/v1/labels").status, 405);
   EXPECT_EQ(store_->engine()->label_count(), 12u);
 }
 
@@ -240,6 +240,42 @@ TEST_F(TinyCatalogue, RefusesChangesBeyondTheQueueAndAfterAStop) {
   writers_.stop();
   stopping_ = true;
   EXPECT_EQ(ask("PUT", "/v1/labels/new", R"({"text": "rain"})").status, 503);
+}
+
+TEST_F(TinyCatalogue, ListsItsLabelsAsTheyAreNowPageByPage) {
+  const auto page = [&](const std::string& parameters) {
+    return json::parse(ask("GET", "/v1/labels" + parameters).body);
+  };
+  const auto keys = [](const json::value& list) {
+    std::vector<std::string> found;
+    for (const json::value& label : list.at("labels").as_array())
+      found.emplace_back(label.at("key").as_string());
+    return found;
+  };
+  const std::vector<std::string> all = keys(page(""));
+  EXPECT_EQ(all.size(), 12u);
+  EXPECT_TRUE(page("").at("next").is_null());
+  ask("DELETE", "/v1/labels/" + all[1]);
+  ask("PUT", "/v1/labels/" + all[2], R"({"name": "Changed now", "text": "rain"})");
+  ask("PUT", "/v1/labels/new", R"({"name": "New", "text": "rain"})");
+  std::vector<std::string> expected = all;
+  expected.erase(expected.begin() + 1);
+  expected.push_back("new");
+  std::vector<std::string> found;
+  std::string after;
+  for (json::value list = page("?limit=5");; list = page("?limit=5" + after)) {
+    for (std::string& key : keys(list)) found.push_back(std::move(key));
+    if (list.at("next").is_null()) break;
+    EXPECT_EQ(keys(list).size(), 5u);
+    after = "&after=" + json::serialize(list.at("next"));
+  }
+  EXPECT_EQ(found, expected);
+  EXPECT_EQ(keys(page("?query=changed+NOW")), std::vector<std::string>{all[2]});
+  EXPECT_EQ(keys(page("?query=nEw")), std::vector<std::string>{"new"});
+  EXPECT_TRUE(keys(page("?query=nothing+like+it")).empty());
+  for (const char* wrong :
+       {"?limit=0", "?limit=1001", "?limit=x", "?after=-1", "?after=4294967296"})
+    EXPECT_EQ(ask("GET", std::string("/v1/labels") + wrong).status, 400) << wrong;
 }
 
 TEST_F(TinyCatalogue, IsOnlyReadWhereNothingChangesIt) {

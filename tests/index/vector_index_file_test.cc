@@ -37,8 +37,9 @@ class IndexFile : public ::testing::TestWithParam<std::string> {
     Sections sections;
     {
       const SectionFileReader reader(folder_.path(), ref, "index", 2);
-      for (const std::string name : {"about", "reason", "ids", "rows", "codes", "bounds", "slots",
-                                     "begins", "centroids", "faiss", "faiss_bytes"})
+      for (const std::string name :
+           {"about", "reason", "ids", "rows", "codes", "bounds", "slots", "begins", "centroids",
+            "links", "upper_begins", "upper_links", "entry"})
         if (reader.has(name)) sections[name] = reader.text(name);
     }
     change(sections);
@@ -46,7 +47,6 @@ class IndexFile : public ::testing::TestWithParam<std::string> {
     for (const auto& [name, bytes] : sections) writer.add(name, bytes);
     return writer.commit(folder_.path());
   }
-  std::string rows_section() const { return GetParam() == "hnsw" ? "faiss" : "rows"; }
 
   TempDir folder_;
   const EmbeddingMatrix queries_ = Vectors(1, 12, 9).queries;
@@ -165,14 +165,51 @@ TEST_P(IndexFile, PartsThatContradictEachOtherAreRefused) {
     for (auto& [name, bytes] : s)
       if (name != "about" && name != "ids") bytes = of_larger[name];
   });
-  refuse(ref, [&](Sections& s) { s[rows_section()].resize(s[rows_section()].size() / 3); });
-  refuse(ref, [&](Sections& s) { s[rows_section()] += "more"; });
+  refuse(ref, [&](Sections& s) { s["rows"].resize(s["rows"].size() / 3); });
+  refuse(ref, [&](Sections& s) { s["rows"] += "more"; });
   refuse(ref, [&](Sections& s) { s["ids"].resize(s["ids"].size() - 8); });
   refuse(ref, [&](Sections& s) { std::memset(s["ids"].data() + 8, 0xFF, 8); });
   refuse(ref, [&](Sections& s) { s["about"].replace(s["about"].find("dim 12"), 6, "dim 13"); });
   refuse(ref, [&](Sections& s) { s["about"].replace(s["about"].find("dim 12"), 6, "dim xx"); });
   refuse(ref, [&](Sections& s) { s["about"].resize(20); });
   EXPECT_NO_THROW(load(rewritten(ref, [](Sections&) {})));
+}
+
+// Of 500 rows with 16 links each some stand in an upper layer, row 499 in the lowest at least.
+TEST_P(IndexFile, ALinkThatLeadsNowhereIsRefused) {
+  if (GetParam() != "hnsw") GTEST_SKIP() << "only a graph has links";
+  const FileRef ref = save(*build());
+  const auto put = [](std::string& section, std::size_t place, std::int32_t value) {
+    std::memcpy(section.data() + place * sizeof value, &value, sizeof value);
+  };
+  const std::function<void(Sections&)> changes[] = {
+      [&](Sections& s) { put(s["links"], 77, 500); },
+      [&](Sections& s) { put(s["links"], 77, -2); },
+      [&](Sections& s) { put(s["entry"], 0, 500); },
+      [&](Sections& s) { put(s["entry"], 0, -1); },
+      [&](Sections& s) { put(s["upper_begins"], 0, 1); },
+      [&](Sections& s) { put(s["upper_begins"], 3, 1 << 30); },
+      [&](Sections& s) { s["links"].resize(s["links"].size() - 4); },
+      [&](Sections& s) { s["upper_links"] += "more"; },
+      [&](Sections& s) {  // a row of the lowest layer alone
+        std::int32_t begins[501];
+        std::memcpy(begins, s["upper_begins"].data(), sizeof begins);
+        std::int32_t low = 0;
+        while (begins[low] != begins[low + 1]) ++low;
+        put(s["upper_links"], 0, low);
+      },
+  };
+  for (const auto& change : changes)
+    expect_error(
+        ErrorKind::kCorrupt, [&] { load(rewritten(ref, change)); }, "build the index again");
+}
+
+TEST_P(IndexFile, AGraphOfAnEarlierVersionIsRefused) {
+  if (GetParam() != "hnsw") GTEST_SKIP() << "only the graph was FAISS's";
+  const FileRef ref = save(*build());
+  const auto earlier = rewritten(ref, [](Sections& s) { s["faiss"] = "a graph"; });
+  expect_error(
+      ErrorKind::kIncompatible, [&] { load(earlier); }, "earlier version");
 }
 
 TEST_P(IndexFile, AKindOfALaterVersionIsRefusedByName) {

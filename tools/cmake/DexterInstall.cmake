@@ -10,7 +10,7 @@ install(EXPORT dexter NAMESPACE dexter:: FILE dexterTargets.cmake DESTINATION ${
 foreach(header IN ITEMS
     storage/catalog.h storage/corpus_reader.h storage/corpus_writer.h storage/embedding_matrix.h storage/error.h
     storage/importer.h storage/manifest.h storage/progress.h storage/section_file.h storage/types.h
-    index/vector_index.h
+    index/id_set.h index/vector_index.h
     encoders/encoder.h encoders/loss_options.h encoders/process_group.h encoders/teacher.h encoders/trainer.h encoders/trainer_options.h
     encoders/transformer_options.h
     engine/changed_labels.h engine/config.h engine/evaluator.h engine/history.h engine/live_store.h engine/metrics.h

@@ -59,6 +59,14 @@ class Answer:
     labels: list[list[ScoredLabel]]
 
 
+@dataclass(frozen=True)
+class Embedding:
+    """The unit vector of each text (zeros where no word of it is known), all of one generation's encoder."""
+
+    generation: int
+    vectors: list[list[float]]
+
+
 class Client:
     """One server. Safe from many threads, each of which keeps its own connection.
 
@@ -92,6 +100,13 @@ class Client:
         found = self._ask("POST", "/v1/query", body)
         return Answer(found["generation"], [[ScoredLabel(**label) for label in result["labels"]]
                                             for result in found["results"]])
+
+    def embed(self, texts: str | Sequence[str], *, dimensions: int | None = None) -> Embedding:
+        """Vectors of texts; with `dimensions` only as many leading values, scaled to unit length again."""
+        body: dict[str, Any] = {"texts": [texts] if isinstance(texts, str) else list(texts)}
+        if dimensions is not None:
+            body["dimensions"] = dimensions
+        return Embedding(**self._ask("POST", "/v1/embed", body))
 
     def info(self) -> dict[str, Any]:
         return self._ask("GET", "/v1/info")

@@ -1,0 +1,228 @@
+#include <gmock/gmock.h>
+#include <boost/json.hpp>
+
+#include <algorithm>
+#include <filesystem>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "tests/tools/run_dexter.h"
+#include "tests/tools/tiny_run.h"
+
+namespace dexter::testing {
+namespace {
+
+namespace json = boost::json;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+using Arguments = std::vector<std::string>;
+
+json::object json_of(const Arguments& arguments, const RunOptions& options = {}) {
+  return json::parse(run_ok(arguments, options).out).as_object();
+}
+
+std::string line_of(const std::string& input, const std::string& output, const std::string& task) {
+  return json::serialize(json::object{{"input", input}, {"output", output}, {"task", task}}) + "\n";
+}
+
+// The tiny corpus's first label of each document, and three questions of another task.
+class DemosRun {
+ public:
+  DemosRun() {
+    write_bytes(folder / "topic.jsonl", topic(tiny::train()));
+    write_bytes(folder / "question.jsonl",
+                line_of("Who plays the violin ?", "person", "question") +
+                    line_of("Where is the station ?", "place", "question") +
+                    line_of("When does the train leave ?", "time", "question"));
+    write_bytes(folder / "test.jsonl", topic(tiny::test()));
+  }
+
+  Outcome import() const {
+    return run_ok({"demos", "import", "--store", store, (folder / "topic.jsonl").string(),
+                   (folder / "question.jsonl").string()});
+  }
+  Outcome train() const {
+    Arguments arguments = {"demos", "train", "--store", store};
+    const Arguments settings = tiny_settings();
+    arguments.insert(arguments.end(), settings.begin(), settings.end());
+    return run_ok(arguments);
+  }
+
+  const TempDir folder;
+  const std::string store = (folder / "store").string();
+
+ private:
+  static std::string topic(const std::vector<Example>& examples) {
+    std::string lines;
+    for (const Example& example : examples)
+      lines += line_of(example.text, tiny::labels()[value(example.labels[0])].key, "topic");
+    return lines;
+  }
+};
+
+std::string output_at(const json::object& answer, std::size_t place) {
+  const json::array& found = answer.at("demonstrations").as_array();
+  return std::string(found.at(place).as_object().at("output").as_string());
+}
+
+TEST(DemosFlow, GoesFromAnEmptyFolderToAPrompt) {
+  const DemosRun demos;
+  const Outcome imported = demos.import();
+  EXPECT_THAT(imported.out, HasSubstr("added 35, replaced 0; the bank has 35 demonstrations"));
+  EXPECT_THAT(imported.err, HasSubstr("next: dexter demos train --store " + demos.store));
+  const Outcome trained = demos.train();
+  EXPECT_THAT(trained.out, HasSubstr("32 dimensions"));
+
+  const json::object answer = json_of({"demos", "retrieve", "--store", demos.store, "--task",
+                                       "topic", "-k", "3", "--json", "The players scored goals."});
+  EXPECT_EQ(answer.at("text"), "The players scored goals.");
+  EXPECT_EQ(answer.at("strategy"), "dense");
+  const json::array& found = answer.at("demonstrations").as_array();
+  ASSERT_EQ(found.size(), 3u);
+  EXPECT_EQ(output_at(answer, 2), "football");
+  EXPECT_EQ(found[2].as_object().at("rank"), 1);  // the best comes last
+  EXPECT_GT(found[2].as_object().at("score").to_number<double>(),
+            found[0].as_object().at("score").to_number<double>());
+  for (const char* field : {"id", "task", "input", "output", "rank", "score", "probability"})
+    EXPECT_TRUE(found[0].as_object().contains(field)) << field;
+
+  const Outcome prompt =
+      run_ok({"demos", "retrieve", "--store", demos.store, "--task", "question", "-k", "1",
+              "--prompt", "--pattern", "Q: {input}\\nA: {output}\\n", "When does it rain ?"});
+  EXPECT_EQ(prompt.out, "Q: When does the train leave ?\nA: time\nQ: When does it rain ?\nA:\n");
+}
+
+TEST(DemosFlow, EvaluatesTheVoteOfEachTask) {
+  const DemosRun demos;
+  demos.import();
+  demos.train();
+  const json::object figures =
+      json_of({"demos", "eval", "--store", demos.store, "--data",
+               (demos.folder / "test.jsonl").string(), "-k", "3", "--json"});
+  EXPECT_EQ(figures.at("strategy"), "dense");
+  EXPECT_EQ(figures.at("k"), 3);
+  EXPECT_EQ(figures.at("queries"), 8);
+  const json::object& topic = figures.at("tasks").as_object().at("topic").as_object();
+  EXPECT_EQ(topic.at("queries"), 8);
+  EXPECT_EQ(topic.at("accuracy"), figures.at("accuracy"));    // of one task the mean is its own
+  EXPECT_GE(topic.at("accuracy").to_number<double>(), 75.0);  // "astronomy" has no demonstration
+  EXPECT_GT(topic.at("margin").to_number<double>(), 0);
+  EXPECT_THAT(run_ok({"demos", "eval", "--store", demos.store, "--data",
+                      (demos.folder / "test.jsonl").string(), "--strategy", "bm25"})
+                  .out,
+              HasSubstr("vote of 8 demonstrations chosen by bm25"));
+}
+
+TEST(DemosFlow, AnswersByWordsBeforeItIsTrained) {
+  const DemosRun demos;
+  demos.import();
+  const json::object answer = json_of({"demos", "retrieve", "--store", demos.store, "--strategy",
+                                       "bm25", "-k", "1", "--json", "violin"});
+  EXPECT_EQ(answer.at("strategy"), "bm25");
+  EXPECT_EQ(answer.at("demonstrations").as_array().size(), 1u);
+  EXPECT_EQ(
+      json_of({"demos", "retrieve", "--store", demos.store, "--json", "violin"}).at("strategy"),
+      "bm25");
+  const Outcome dense =
+      run({"demos", "retrieve", "--store", demos.store, "--strategy", "dense", "violin"});
+  EXPECT_EQ(dense.code, 2);
+  EXPECT_THAT(dense.err, HasSubstr("dexter demos train"));
+}
+
+TEST(DemosFlow, ReadsTextsFromStandardInputAndPutsTheBestFirstOnRequest) {
+  const DemosRun demos;
+  demos.import();
+  const Arguments arguments = {"demos", "retrieve",   "--store", demos.store,    "-k",
+                               "2",     "--strategy", "bm25",    "--best-first", "--json"};
+  const Outcome outcome = run_ok(arguments, {.input = "the grey cat\nviolin\n"});
+  std::istringstream lines(outcome.out);
+  std::vector<json::object> answers;
+  for (std::string line; std::getline(lines, line);)
+    answers.push_back(json::parse(line).as_object());
+  ASSERT_EQ(answers.size(), 2u);
+  EXPECT_EQ(output_at(answers[0], 0), "animals");
+  EXPECT_EQ(answers[0].at("demonstrations").as_array()[0].as_object().at("rank"), 1);
+}
+
+TEST(DemosFlow, EvaluatesByJudgements) {
+  const TempDir folder;
+  const std::string store = (folder / "store").string();
+  write_bytes(folder / "corpus.jsonl",
+              "{\"_id\":\"d1\",\"title\":\"Cats\",\"text\":\"They sleep.\"}\n"
+              "{\"_id\":\"d2\",\"title\":\"Dogs\",\"text\":\"They bark at cats.\"}\n");
+  write_bytes(folder / "queries.jsonl",
+              "{\"_id\":\"q1\",\"text\":\"cats bark\"}\n{\"_id\":\"q2\",\"text\":\"no words\"}\n");
+  write_bytes(folder / "qrels.tsv", "query-id\tcorpus-id\tscore\nq1\td1\t1\n");
+  run_ok({"demos", "import", "--store", store, (folder / "corpus.jsonl").string()});
+  const Arguments arguments = {"demos",        "eval",
+                               "--store",      store,
+                               "--data",       (folder / "queries.jsonl").string(),
+                               "--judgements", (folder / "qrels.tsv").string(),
+                               "-k",           "10",
+                               "--json"};
+  const json::object figures = json_of(arguments);
+  EXPECT_EQ(figures.at("queries"), 1);
+  // The second document shares both words, the first one.
+  EXPECT_EQ(figures.at("MRR@10").to_number<double>(), 0.5);
+  EXPECT_EQ(figures.at("MAP@10").to_number<double>(), 0.5);
+  EXPECT_EQ(figures.at("MultiHop-RAG MAP@10").to_number<double>(), 0.5);
+  EXPECT_EQ(figures.at("Hits@10").to_number<double>(), 1);
+  EXPECT_EQ(figures.at("Recall@10").to_number<double>(), 1);
+  EXPECT_NEAR(figures.at("nDCG@10").to_number<double>(), 0.63093, 1e-5);  // 1 / log2(3)
+  write_bytes(folder / "qrels.tsv", "q3\td1\t1\n");
+  const Outcome none = run(arguments);
+  EXPECT_EQ(none.code, 2);
+  EXPECT_THAT(none.err, HasSubstr("qrels.tsv"));
+}
+
+TEST(DemosFlow, NamesTheBadLineAndLeavesTheBankAsItWas) {
+  const DemosRun demos;
+  const std::string bad = (demos.folder / "bad.jsonl").string();
+  write_bytes(bad, line_of("a", "x", "t") + "{\"output\":\"x\"}\n");
+  const Outcome first = run({"demos", "import", "--store", demos.store, bad});
+  EXPECT_EQ(first.code, 2);
+  EXPECT_THAT(first.err, HasSubstr("bad.jsonl:2: \"input\" is missing"));
+  EXPECT_FALSE(std::filesystem::exists(demos.store));
+  demos.import();
+  EXPECT_EQ(run({"demos", "import", "--store", demos.store, bad}).code, 2);
+  const json::object again = json_of({"demos", "import", "--store", demos.store, "--json",
+                                      (demos.folder / "question.jsonl").string()});
+  EXPECT_EQ(again.at("added"), 0);
+  EXPECT_EQ(again.at("replaced"), 3);
+  EXPECT_EQ(again.at("demonstrations"), 35);
+  EXPECT_EQ(again.at("tasks").as_object().at("question"), 3);
+}
+
+TEST(DemosFlow, SaysWhatIsWrongWithARequest) {
+  const DemosRun demos;
+  demos.import();
+  const struct {
+    Arguments arguments;
+    const char* says;
+  } cases[] = {{{"retrieve", "--task", "topics", "a"}, "the nearest of its 2 tasks is 'topic'"},
+               {{"retrieve", "--strategy", "bm52", "a"}, "the nearest is 'bm25'"},
+               {{"retrieve", "--stemmer", "englsh", "a"}, "the nearest is 'english'"},
+               {{"retrieve", "-k", "0", "a"}, "-k"},
+               {{"retrieve", "--prompt", "--pattern", "{output}", "a"}, "{input}"},
+               {{"train", "--scorer", "oracle"}, "there is no scorer 'oracle'"}};
+  for (const auto& each : cases) {
+    Arguments arguments = {"demos", each.arguments[0], "--store", demos.store};
+    arguments.insert(arguments.end(), each.arguments.begin() + 1, each.arguments.end());
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.code, 2) << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr(each.says));
+  }
+  write_bytes(demos.folder / "other.jsonl", line_of("a", "x", "unknown"));
+  Arguments eval = {"demos",      "eval",   "--store",
+                    demos.store,  "--data", (demos.folder / "other.jsonl").string(),
+                    "--strategy", "bm25"};
+  EXPECT_THAT(run(eval).err, HasSubstr("'unknown'"));
+  eval.push_back("--all-tasks");
+  run_ok(eval);
+}
+
+}  // namespace
+}  // namespace dexter::testing

@@ -1,0 +1,116 @@
+// The two who answer queries.
+#include "tools/query_source.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include <spdlog/fmt/fmt.h>
+#include <boost/json.hpp>
+
+#include "engine/retrieval_engine.h"
+#include "storage/error.h"
+
+namespace dexter {
+namespace {
+
+namespace json = boost::json;
+
+class StoreSource : public QuerySource {
+ public:
+  StoreSource(const std::filesystem::path& store, LabelQuery query)
+      : engine_(RetrievalEngine::open(store)), query_(std::move(query)) {
+    if (!query_.only.empty()) query_.search.only = engine_.ids_of(query_.only);
+  }
+
+  std::vector<LabelAnswer> answer(std::span<const std::string> texts) override {
+    std::vector<LabelAnswer> answers;
+    for (const LabelRanking& ranking : engine_.rank(texts, query_.k, query_.search)) {
+      LabelAnswer& answer = answers.emplace_back();
+      answer.labels = engine_.labels(ranking);
+      for (const ScoredLabel& scored : ranking) answer.scores.push_back(scored.score);
+    }
+    return answers;
+  }
+  std::uint64_t label_count() override { return engine_.label_count(); }
+
+ private:
+  RetrievalEngine engine_;
+  LabelQuery query_;
+};
+
+class ServerSource : public QuerySource {
+  template <class Read>
+  auto read(const std::string& body, const Read& reader) {
+    try {
+      return reader(json::parse(body));
+    } catch (const std::exception& error) {
+      throw Error(ErrorKind::kIncompatible,
+                  fmt::format("asking {}: its answer is not one of a dexter server ({}); check the "
+                              "address",
+                              url_.text(), error.what()));
+    }
+  }
+
+ public:
+  ServerSource(const ServerUrl& url, ClientOptions options, LabelQuery query)
+      : url_(url), client_(url, std::move(options)), query_(std::move(query)) {}
+
+  std::vector<LabelAnswer> answer(std::span<const std::string> texts) override {
+    // Few enough for one part of the server's queue after another, and for its limits.
+    constexpr std::size_t kTexts = 64;
+    std::vector<LabelAnswer> answers;
+    for (std::size_t first = 0; first < texts.size(); first += kTexts)
+      ask(texts.subspan(first, std::min(kTexts, texts.size() - first)), answers);
+    return answers;
+  }
+
+  std::uint64_t label_count() override {
+    return read(client_.ask("GET", "/v1/info"), [](const json::value& info) {
+      return info.at("labels").to_number<std::uint64_t>();
+    });
+  }
+
+ private:
+  void ask(std::span<const std::string> texts, std::vector<LabelAnswer>& answers) {
+    json::object request = {{"texts", json::array(texts.begin(), texts.end())},
+                            {"k", query_.k},
+                            {"probes", query_.search.probes},
+                            {"ef", query_.search.ef}};
+    if (!query_.only.empty())
+      request["filter"] = {{"keys", json::array(query_.only.begin(), query_.only.end())}};
+    read(client_.ask("POST", "/v1/query", json::serialize(request)), [&](const json::value& body) {
+      const json::array& results = body.at("results").as_array();
+      if (results.size() != texts.size())
+        throw std::runtime_error(
+            fmt::format("{} results for {} texts", results.size(), texts.size()));
+      for (const json::value& result : results) {
+        LabelAnswer& answer = answers.emplace_back();
+        for (const json::value& label : result.at("labels").as_array()) {
+          answer.labels.push_back({.id = {},
+                                   .key = json::value_to<std::string>(label.at("key")),
+                                   .name = json::value_to<std::string>(label.at("name")),
+                                   .text = {}});
+          answer.scores.push_back(label.at("score").to_number<float>());
+        }
+      }
+      return 0;
+    });
+  }
+
+  const ServerUrl url_;
+  HttpClient client_;
+  const LabelQuery query_;
+};
+
+}  // namespace
+
+std::unique_ptr<QuerySource> open_store(const std::filesystem::path& store, LabelQuery query) {
+  return std::make_unique<StoreSource>(store, std::move(query));
+}
+
+std::unique_ptr<QuerySource> connect_to_server(const ServerUrl& url, ClientOptions options,
+                                               LabelQuery query) {
+  return std::make_unique<ServerSource>(url, std::move(options), std::move(query));
+}
+
+}  // namespace dexter
