@@ -9,6 +9,7 @@
 #include <spdlog/spdlog.h>
 
 #include "engine/api_call.h"
+#include "engine/cross_origin.h"
 #include "engine/request_record.h"
 #include "engine/target.h"
 #include "storage/error.h"
@@ -35,13 +36,13 @@ constexpr auto kRoutes = std::to_array<RouteRow>({
     {"POST", "/v1/projects/{id}/suggest", &answer_suggest},
     {"POST", "/v1/projects/{id}/suggest-batch", &answer_suggest_batch},
     {"GET", "/v1/info", &answer_info, Access::kRead, false},
+    {"GET", "/v1/stats", &answer_stats, Access::kRead, false},
+    {"GET", "/metrics", &answer_metrics, Access::kRead, false},
     {"GET", "/v1/report", &answer_report},
     {"GET", "/openapi.json", &answer_document, Access::kOpen},
     {"GET", "/docs", &answer_docs, Access::kOpen},
     {"GET", "/", &answer_page, Access::kOpen},
     {"GET", "/web/{file}", &answer_web_file, Access::kOpen},
-    {"GET", "/v1/stats", &answer_stats, Access::kRead, false},
-    {"GET", "/metrics", &answer_metrics, Access::kRead, false},
     {"GET", "/livez", &answer_live, Access::kOpen, false},
     {"GET", "/readyz", &answer_ready, Access::kOpen, false},
 });
@@ -154,6 +155,9 @@ void HttpApi::handle(HttpRequest&& request, ReplyFunction reply) const {
   const auto call = std::make_shared<ApiCall>(
       ApiCall{*now, std::move(request), recorded(now, record, std::move(reply)), now, {}, {}});
   guarded(call, [&] {
+    if (!record->origin.empty())
+      if (auto preflight = preflight_reply(call->request))
+        return call->reply(std::move(*preflight));
     const Target target = split_target(call->request.target);
     std::string allowed;
     for (const RouteRow& row : kRoutes) {

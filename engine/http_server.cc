@@ -130,6 +130,7 @@ void HttpServer::Impl::begin(tcp::socket socket) {
       ++turned_away;
     }
   }
+  if (!session && shared.tls()) return;
   if (!session) return turn_away(socket);
   asio::co_spawn(session->executor(), session->run(),
                  [this, session](const std::exception_ptr& failure) {
@@ -206,6 +207,10 @@ void HttpServer::start(int io_threads) {
 
 void HttpServer::request_stop() {
   asio::post(impl_->acceptor.get_executor(), [this] { impl_->stop(); });
+}
+
+void HttpServer::check(const ServeOptions& options) {
+  make_tls(options.tls_certificate, options.tls_key);
 }
 
 void HttpServer::set_options(const ServeOptions& options) { impl_->shared.set_options(options); }

@@ -16,7 +16,6 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
 #include <boost/beast/http.hpp>
 
 namespace dexter {
@@ -31,6 +30,7 @@ using Clock = std::chrono::steady_clock;
 // Errors as values: a client that goes away is no exception.
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kReadSize = 16384;
+constexpr std::size_t kBodyReadSize = 65536;
 // What is read and dropped of a refused request, so that its client sees the answer and not a
 // reset.
 constexpr std::size_t kLingerBytes = 1 << 20;
@@ -120,7 +120,7 @@ std::size_t count_fields(const http::request<http::string_body>& message) {
 
 Clock::time_point SessionShared::next_turn(int per_second) {
   const Clock::time_point now = Clock::now();
-  const std::chrono::nanoseconds step = std::chrono::seconds(1) / per_second;
+  const auto step = std::chrono::nanoseconds(std::chrono::seconds(1)) / per_second;
   Clock::time_point former = turn_;
   while (true) {
     const Clock::time_point mine = std::max(former, now) + step;
@@ -130,20 +130,19 @@ Clock::time_point SessionShared::next_turn(int per_second) {
 }
 
 HttpSession::HttpSession(asio::ip::tcp::socket socket, SessionShared& shared)
-    : socket_(std::move(socket)), shared_(shared), options_(shared.options()) {
+    : stream_(std::move(socket), shared.tls()), shared_(shared), options_(shared.options()) {
   arm(options_->idle_ms);
   beast::error_code gone;
-  socket_.set_option(asio::ip::tcp::no_delay(true), gone);
-  const auto remote = socket_.remote_endpoint(gone);
+  stream_.socket().set_option(asio::ip::tcp::no_delay(true), gone);
+  const auto remote = stream_.socket().remote_endpoint(gone);
   if (!gone) peer_ = remote.address().to_string();
 }
 
 awaitable<void> HttpSession::run() {
   const auto self = shared_from_this();
-  while (true) {
-    const bool goes_on = co_await serve_one();
-    if (!goes_on) break;
-  }
+  arm(options_->header_ms);
+  bool goes_on = co_await stream_.handshake();
+  while (goes_on) goes_on = co_await serve_one();
   end();
 }
 
@@ -186,7 +185,7 @@ awaitable<std::size_t> HttpSession::read_head() {
     }
     searched = buffered().size();
     const auto room = buffer_.prepare(kReadSize);
-    const auto [error, count] = co_await socket_.async_read_some(room, kTuple);
+    const auto [error, count] = co_await stream_.read_some(room);
     if (error && gave_up_ && !idle_) {
       ++shared_.timeouts;
       const Refusal refusal{408,
@@ -202,7 +201,7 @@ awaitable<std::size_t> HttpSession::read_head() {
 awaitable<bool> HttpSession::read_request(std::size_t head_bytes, HttpRequest& request) {
   const std::string_view head = buffered().substr(0, head_bytes);
   std::optional<Refusal> refusal = check_request_head(head);
-  http::request_parser<http::string_body> parser;
+  Parser parser;
   parser.header_limit(static_cast<std::uint32_t>(options_->header_bytes));
   parser.body_limit(static_cast<std::uint64_t>(options_->body_bytes));
   auto refuse_extension = [](std::uint64_t, beast::string_view text, beast::error_code& error) {
@@ -220,17 +219,17 @@ awaitable<bool> HttpSession::read_request(std::size_t head_bytes, HttpRequest& r
     if (!expected.empty() && !equals_ignoring_case(expected, "100-continue"))
       refusal = Refusal{417, "the only expectation that is met is 100-continue"};
     arm(options_->body_ms);
+    const std::array<asio::const_buffer, 2> go_on = {asio::buffer(kGoOn)};
     if (!refusal && !expected.empty() && !parser.is_done() && buffer_.size() == 0)
-      co_await asio::async_write(socket_, asio::buffer(kGoOn), kTuple);
+      co_await stream_.write(go_on);
   }
   if (!refusal && !parser.is_done()) {
-    const auto read = co_await http::async_read(socket_, buffer_, parser, kTuple);
-    const beast::error_code error = std::get<0>(read);
+    const beast::error_code error = co_await read_body(parser);
     const bool malformed =
         error.category() == http::make_error_code(http::error::bad_chunk).category();
     if (error && gave_up_)
       refusal = Refusal{408, fmt::format("the body took longer than {} ms", options_->body_ms)};
-    else if (error && malformed && error != http::error::partial_message)
+    else if (error && malformed)
       refusal = refusal_of(error, *options_);
     else if (error)
       co_return false;
@@ -246,6 +245,21 @@ awaitable<bool> HttpSession::read_request(std::size_t head_bytes, HttpRequest& r
   request.body = std::move(parser.get().body());
   request.peer = peer_;
   co_return true;
+}
+
+awaitable<beast::error_code> HttpSession::read_body(Parser& parser) {
+  parser.eager(true);
+  while (true) {
+    beast::error_code error;
+    if (buffer_.size() > 0) buffer_.consume(parser.put(buffer_.data(), error));
+    if (error && error != http::error::need_more) co_return error;
+    if (parser.is_done()) co_return beast::error_code();
+    if (buffer_.size() + kBodyReadSize > buffer_.max_size()) co_return http::error::buffer_overflow;
+    const auto room = buffer_.prepare(kBodyReadSize);
+    const auto [failure, count] = co_await stream_.read_some(room);
+    if (failure) co_return failure;
+    buffer_.commit(count);
+  }
 }
 
 awaitable<HttpReply> HttpSession::ask(HttpRequest& request) {
@@ -266,7 +280,7 @@ awaitable<bool> HttpSession::write(HttpReply& reply, bool keep_alive, bool witho
   const std::array<asio::const_buffer, 2> parts = {
       asio::buffer(head), has_body ? asio::buffer(reply.body) : asio::const_buffer()};
   arm(options_->write_ms);
-  const auto [error, count] = co_await asio::async_write(socket_, parts, kTuple);
+  const auto [error, count] = co_await stream_.write(parts);
   if (error && gave_up_) ++shared_.timeouts;
   co_return !error;
 }
@@ -279,13 +293,13 @@ awaitable<void> HttpSession::refuse(const Refusal& refusal) {
 }
 
 awaitable<void> HttpSession::linger() {
-  beast::error_code error;
-  socket_.shutdown(asio::ip::tcp::socket::shutdown_send, error);
   arm(kLingerMs);
+  co_await stream_.end_writing();
+  beast::error_code error;
   for (std::size_t total = 0; !error && total < kLingerBytes;) {
     buffer_.clear();
     const auto room = buffer_.prepare(kReadSize);
-    const auto read = co_await socket_.async_read_some(room, kTuple);
+    const auto read = co_await stream_.read_some(room);
     error = std::get<0>(read);
     total += std::get<1>(read);
   }
@@ -294,7 +308,7 @@ awaitable<void> HttpSession::linger() {
 awaitable<void> HttpSession::rest() {
   idle_ = true;
   deadline_ = Clock::time_point::max();
-  asio::steady_timer timer(socket_.get_executor(), shared_.next_turn(options_->refused_per_s));
+  asio::steady_timer timer(executor(), shared_.next_turn(options_->refused_per_s));
   co_await timer.async_wait(kTuple);
 }
 
@@ -304,7 +318,7 @@ void HttpSession::end_if_idle() {
 
 void HttpSession::end() {
   beast::error_code ignored;
-  socket_.close(ignored);
+  stream_.socket().close(ignored);
 }
 
 bool HttpSession::is_late() const { return deadline_.load() < Clock::now(); }
@@ -313,7 +327,7 @@ void HttpSession::give_up() {
   if (!is_late()) return;
   gave_up_ = true;
   beast::error_code ignored;
-  socket_.cancel(ignored);
+  stream_.socket().cancel(ignored);
 }
 
 void HttpSession::arm(int time_ms) {

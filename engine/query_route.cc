@@ -165,11 +165,10 @@ HttpReply reply_of(QueryAnswer& answer, const Rendering& rendering) {
 // What a query's reply is made from.
 ReplyCache::Basis basis_of(const ApiCall& call) { return {call.parts.engine(), call.kept}; }
 
-// A reply that was made from another engine than its request was read for, or that tells times, is
-// not kept.
+// A reply that was made from another engine than its request was read for is not kept.
 void keep(const ApiCall& call, const ReplyCache::Basis& basis, const QueryAnswer& answer,
           const HttpReply& reply) {
-  if (call.parts.cache != nullptr && reply.status == 200 && answer.engine == basis[0])
+  if (call.parts.cache != nullptr && answer.engine == basis[0])
     call.parts.cache->keep(call.request.body, basis, reply.body);
 }
 

@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "engine/cross_origin.h"
+
 namespace dexter {
 namespace {
 
@@ -27,6 +29,7 @@ std::shared_ptr<RequestRecord> begin_record(const ApiParts& parts, const HttpReq
   record->begin = Clock::now();
   record->trace = trace_of(request);
   record->method = request.method;
+  record->origin = allowed_origin(parts.options.cors_origins, request);
   if (parts.options.access_log && parts.options.log_texts) record->body = request.body;
   return record;
 }
@@ -37,6 +40,7 @@ ReplyFunction recorded(std::shared_ptr<const ApiParts> parts, std::shared_ptr<Re
           reply = std::move(reply)](HttpReply&& made) {
     const std::chrono::nanoseconds time = Clock::now() - record->begin;
     add_trace(record->trace, made);
+    if (!record->origin.empty()) allow_origin(record->origin, made);
     if (parts->metrics != nullptr) parts->metrics->count_reply(record->route, made.status, time);
     if (parts->access_log != nullptr && parts->options.access_log)
       log(*record, made, time, *parts->access_log);

@@ -17,7 +17,8 @@ struct RequestRecord {
   RouteName route;
   std::chrono::steady_clock::time_point begin;
   std::string method;
-  std::string body;  // only where texts are logged
+  std::string origin;  // whose pages may read the reply; empty: this server's alone
+  std::string body;    // only where texts are logged
 };
 
 std::shared_ptr<RequestRecord> begin_record(const ApiParts& parts, const HttpRequest& request);

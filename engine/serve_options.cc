@@ -5,6 +5,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include "engine/cross_origin.h"
 #include "storage/error.h"
 
 namespace dexter {
@@ -22,6 +23,7 @@ void check_range(std::string_view name, int found, int least, int most) {
 void ServeOptions::validate() const {
   constexpr int kDay = 24 * 3600 * 1000;
   constexpr int kMany = 1 << 20;
+  check_origins(cors_origins);
   check_range("port", port, 0, 65535);
   check_range("io_threads", io_threads, 0, 1024);
   check_range("workers", workers, 1, 1024);

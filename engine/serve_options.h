@@ -10,8 +10,10 @@ namespace dexter {
 // is refused with an answer that names the limit. Times are milliseconds.
 struct ServeOptions {
   std::string host = "127.0.0.1";
-  int port = 8080;           // 0: any free one
-  std::string api_key_file;  // as ApiKeys reads it; empty: no key is wanted
+  int port = 8080;                       // 0: any free one
+  std::string api_key_file;              // as ApiKeys reads it; empty: no key is wanted
+  std::string tls_certificate, tls_key;  // PEM files; both empty: in the clear
+  std::string cors_origins;  // of pages that may ask, as allowed_origin reads it; empty: none
   int io_threads = 0;        // sockets, parsing, answers from the cache; 0: one for two cores
   int workers = 2;  // threads that encode and search, a batch each, with their share of the cores
 
@@ -57,6 +59,11 @@ void visit(Visitor& v, ServeOptions& o) {
   v("host", o.host, "address to listen on; 0.0.0.0 or :: for every interface");
   v("port", o.port, "port to listen on; 0 takes a free one");
   v("api_key_file", o.api_key_file, "file of the keys that are taken; empty: no key is wanted");
+  v("tls_certificate", o.tls_certificate,
+    "PEM file of the certificate and its chain, for HTTPS; a reload reads it again");
+  v("tls_key", o.tls_key, "PEM file of the certificate's key");
+  v("cors_origins", o.cors_origins,
+    "origins whose pages may ask from a browser, with commas between, or *; empty: none");
   v("io_threads", o.io_threads, "threads for sockets and parsing; 0: one for two cores");
   v("workers", o.workers,
     "threads that encode and search a batch each, with their share of the cores");

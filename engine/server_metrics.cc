@@ -51,6 +51,7 @@ double seconds(std::chrono::nanoseconds time) { return static_cast<double>(time.
 // Below which a part `q` of what was counted lies: within its bucket by straight line. The largest
 // bound where it lies beyond all buckets.
 double quantile(const ClientMetric::Histogram& histogram, double q) {
+  if (histogram.sample_count == 0) return 0;
   const double wanted = q * static_cast<double>(histogram.sample_count);
   double below = 0, lower = 0;
   for (const ClientMetric::Bucket& bucket : histogram.bucket) {

@@ -122,7 +122,8 @@ void Service::run() {
 void Service::say_ready() const {
   const ServeOptions& options = config_.serve;
   const bool is_v6 = options.host.find(':') != std::string::npos;
-  spdlog::info("ready on http://{}{}{}:{} with {}", is_v6 ? "[" : "", options.host,
+  spdlog::info("ready on {}://{}{}{}:{} with {}",
+               options.tls_certificate.empty() ? "http" : "https", is_v6 ? "[" : "", options.host,
                is_v6 ? "]" : "", server_.port(), what_is_served());
 }
 
@@ -159,6 +160,7 @@ void Service::read_again() {
   std::shared_ptr<const RetrievalEngine> next;
   if (read_) next = std::make_shared<const RetrievalEngine>(RetrievalEngine::open(path_));
   auto next_demos = open_demos(path_);
+  HttpServer::check(config.serve);
   keys_.reload();
   api_.set_options(config.serve);
   server_.set_options(config.serve);

@@ -1,6 +1,8 @@
 """A small store and a server of it, for tests in Python."""
+import contextlib
 import json
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -37,7 +39,19 @@ def start(binary, store, *arguments):
                               stderr=subprocess.PIPE, text=True)
     seen = ""
     for line in server.stderr:
-        if match := re.search(r"ready on (http://\S+)", line):
+        if match := re.search(r"ready on (https?://\S+)", line):
             return server, match[1]
         seen += line
     raise RuntimeError(f"the server did not start: {seen}")
+
+
+@contextlib.contextmanager
+def running(binary, store, *arguments):
+    """As `start`; the server ends with the block."""
+    server, url = start(binary, store, *arguments)
+    try:
+        yield server, url
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait()
+        server.stderr.close()
