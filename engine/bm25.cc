@@ -1,14 +1,16 @@
-// An inverted index in memory: for each word the rows that hold it, with their score for it.
+// An inverted index: for each word the rows that hold it, with their score for it.
 #include "engine/bm25.h"
 
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 
 #include <libstemmer.h>
 #include <spdlog/fmt/fmt.h>
+#include <boost/json.hpp>
 
 #include "encoders/bag_features.h"
 #include "engine/nearest_name.h"
@@ -16,6 +18,10 @@
 
 namespace dexter {
 namespace {
+
+namespace fs = std::filesystem;
+constexpr std::string_view kFileType = "words";
+constexpr std::uint32_t kFileVersion = 1;
 
 // One thread's stemmer; Snowball's are not shared.
 class Stemmer {
@@ -54,47 +60,148 @@ std::vector<std::string> terms_of(std::string_view text, Stemmer& stem) {
   return terms;
 }
 
+using Counts = std::unordered_map<std::string, std::vector<Bm25Index::Hit>>;
+
+// The texts that hold each word and how often they do; and the words of each text.
+Counts counts_of(std::span<const std::string_view> texts, Stemmer& stem,
+                 std::vector<std::uint32_t>& lengths) {
+  Counts counts;
+  for (std::uint32_t row = 0; row < texts.size(); ++row) {
+    const std::vector<std::string> words = terms_of(texts[row], stem);
+    lengths.push_back(static_cast<std::uint32_t>(words.size()));
+    for (const std::string& word : words) {
+      std::vector<Bm25Index::Hit>& list = counts[word];
+      if (list.empty() || list.back().row != row) list.push_back({row, 0});
+      list.back().score += 1;
+    }
+  }
+  return counts;
+}
+
+double average_of(std::span<const std::uint32_t> lengths) {
+  double total = 0;
+  for (const std::uint32_t length : lengths) total += length;
+  return std::max(1.0, total / static_cast<double>(std::max<std::size_t>(1, lengths.size())));
+}
+
+template <class T>
+std::span<const T> section_of(const SectionFileReader& reader, std::string_view name) {
+  const std::span<const std::byte> bytes = reader.section(name);
+  return {reinterpret_cast<const T*>(bytes.data()), bytes.size() / sizeof(T)};
+}
+
+double idf(std::size_t rows, std::size_t holders) {
+  const auto n = static_cast<double>(holders);
+  return std::log(1 + (static_cast<double>(rows) - n + 0.5) / (n + 0.5));
+}
+
+// Shorter lists are read faster than a bound is found.
+constexpr std::size_t kLongList = 2048;
+// Sums of floats may end above the sum of their bounds by as much.
+constexpr float kRounding = 1.0001F;
+
+// The k-th largest sum of the rows `touched`, of which there are k or more.
+float kth_of(std::span<const std::uint32_t> touched, std::span<const float> sums, std::size_t k) {
+  std::vector<float> values;
+  values.reserve(touched.size());
+  for (const std::uint32_t row : touched) values.push_back(sums[row]);
+  const auto kth = values.begin() + static_cast<std::ptrdiff_t>(k - 1);
+  std::nth_element(values.begin(), kth, values.end(), std::greater<>());
+  return *kth;
+}
+
 bool is_better(const Bm25Index::Hit& a, const Bm25Index::Hit& b) {
   return a.score != b.score ? a.score > b.score : a.row < b.row;
 }
 
 }  // namespace
 
+// Words in order: their letters one after another, and where the letters and the postings of each
+// end. Postings' scores are of one occurrence in the query.
 struct Bm25Index::Impl {
   Bm25Options options;
   std::size_t rows = 0;
-  std::unordered_map<std::string, std::uint32_t> terms;
-  std::vector<std::vector<Hit>> postings;  // by term; scores are of one occurrence in the query
+  std::span<const char> letters;
+  std::span<const std::uint64_t> letter_ends, posting_ends;
+  std::span<const Hit> postings;
+  // What the spans look at: either of them.
+  std::optional<SectionFileReader> file;
+  struct {
+    std::string letters;
+    std::vector<std::uint64_t> letter_ends, posting_ends;
+    std::vector<Hit> postings;
+  } own;
 
-  void add(std::uint32_t row, const std::vector<std::string>& words);
-  void finish(const std::vector<std::uint32_t>& lengths);
+  struct Word {
+    std::span<const Hit> postings;
+    float count = 0;
+    float most = 0;  // that a row can get of it
+  };
+
+  std::vector<Word> words_of(std::string_view query) const;
+  static void complete(std::vector<Hit>& hits, std::span<const Word> words, float kth, float most);
+  void take(Counts&& counts, std::span<const std::uint32_t> lengths);
+  void look_at_own();
+  std::string_view word(std::size_t place) const;
+  std::span<const Hit> postings_of(std::string_view wanted) const;
+  bool is_whole() const;
 };
 
-// Until `finish` a posting's score is its count.
-void Bm25Index::Impl::add(std::uint32_t row, const std::vector<std::string>& words) {
-  for (const std::string& word : words) {
-    const auto [found, is_new] = terms.emplace(word, static_cast<std::uint32_t>(postings.size()));
-    if (is_new) postings.emplace_back();
-    std::vector<Hit>& list = postings[found->second];
-    if (list.empty() || list.back().row != row) list.push_back({row, 0});
-    list.back().score += 1;
+void Bm25Index::Impl::take(Counts&& counts, std::span<const std::uint32_t> lengths) {
+  std::vector<std::string_view> words;
+  for (const auto& [word, list] : counts) words.push_back(word);
+  std::sort(words.begin(), words.end());
+  const double average = average_of(lengths), k1 = options.k1, b = options.b;
+  for (const std::string_view word : words) {
+    const std::vector<Hit>& list = counts.find(std::string(word))->second;
+    const double weight = idf(rows, list.size());
+    for (const Hit& hit : list) {
+      const auto count = static_cast<double>(hit.score);
+      const double norm = k1 * (1 - b + b * lengths[hit.row] / average);
+      own.postings.push_back(
+          {hit.row, static_cast<float>(weight * count * (k1 + 1) / (count + norm))});
+    }
+    own.letters += word;
+    own.letter_ends.push_back(own.letters.size());
+    own.posting_ends.push_back(own.postings.size());
   }
+  look_at_own();
 }
 
-void Bm25Index::Impl::finish(const std::vector<std::uint32_t>& lengths) {
-  double total = 0;
-  for (const std::uint32_t length : lengths) total += length;
-  const double average = std::max(1.0, total / static_cast<double>(std::max<std::size_t>(1, rows)));
-  const double k1 = options.k1, b = options.b;
-  for (std::vector<Hit>& list : postings) {
-    const auto n = static_cast<double>(list.size());
-    const double idf = std::log(1 + (static_cast<double>(rows) - n + 0.5) / (n + 0.5));
-    for (Hit& hit : list) {
-      const double count = static_cast<double>(hit.score);
-      const double norm = k1 * (1 - b + b * lengths[hit.row] / average);
-      hit.score = static_cast<float>(idf * count * (k1 + 1) / (count + norm));
-    }
+void Bm25Index::Impl::look_at_own() {
+  letters = own.letters;
+  letter_ends = own.letter_ends;
+  posting_ends = own.posting_ends;
+  postings = own.postings;
+}
+
+std::string_view Bm25Index::Impl::word(std::size_t place) const {
+  const std::uint64_t begin = place == 0 ? 0 : letter_ends[place - 1];
+  return {letters.data() + begin, letter_ends[place] - begin};
+}
+
+std::span<const Bm25Index::Hit> Bm25Index::Impl::postings_of(std::string_view wanted) const {
+  std::size_t low = 0, high = letter_ends.size();
+  while (low < high) {
+    const std::size_t middle = low + (high - low) / 2;
+    if (word(middle) < wanted)
+      low = middle + 1;
+    else
+      high = middle;
   }
+  if (low == letter_ends.size() || word(low) != wanted) return {};
+  const std::uint64_t begin = low == 0 ? 0 : posting_ends[low - 1];
+  return postings.subspan(begin, posting_ends[low] - begin);
+}
+
+bool Bm25Index::Impl::is_whole() const {
+  const auto ends_at = [](std::span<const std::uint64_t> ends, std::size_t size) {
+    return std::is_sorted(ends.begin(), ends.end()) && (ends.empty() ? 0 : ends.back()) == size;
+  };
+  return letter_ends.size() == posting_ends.size() && ends_at(letter_ends, letters.size()) &&
+         ends_at(posting_ends, postings.size()) &&
+         std::all_of(postings.begin(), postings.end(),
+                     [&](const Hit& hit) { return hit.row < rows && std::isfinite(hit.score); });
 }
 
 Bm25Index::Bm25Index(std::span<const std::string_view> texts, const Bm25Options& options)
@@ -103,41 +210,118 @@ Bm25Index::Bm25Index(std::span<const std::string_view> texts, const Bm25Options&
   impl_->rows = texts.size();
   Stemmer stem(options.stemmer);
   std::vector<std::uint32_t> lengths;
-  for (std::uint32_t row = 0; row < texts.size(); ++row) {
-    const std::vector<std::string> words = terms_of(texts[row], stem);
-    lengths.push_back(static_cast<std::uint32_t>(words.size()));
-    impl_->add(row, words);
-  }
-  impl_->finish(lengths);
+  Counts counts = counts_of(texts, stem, lengths);
+  impl_->take(std::move(counts), lengths);
 }
 
+Bm25Index::Bm25Index(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Bm25Index::~Bm25Index() = default;
 Bm25Index::Bm25Index(Bm25Index&&) noexcept = default;
 Bm25Index& Bm25Index::operator=(Bm25Index&&) noexcept = default;
 
 std::size_t Bm25Index::size() const { return impl_->rows; }
+const Bm25Options& Bm25Index::options() const { return impl_->options; }
 
+FileRef Bm25Index::save(const fs::path& file, const fs::path& root) const {
+  SectionFileWriter writer(file, kFileType, kFileVersion);
+  writer.add("about",
+             boost::json::serialize(boost::json::object{{"k1", impl_->options.k1},
+                                                        {"b", impl_->options.b},
+                                                        {"stemmer", impl_->options.stemmer},
+                                                        {"rows", impl_->rows}}));
+  writer.add("letters", std::as_bytes(impl_->letters));
+  writer.add("letter_ends", std::as_bytes(impl_->letter_ends));
+  writer.add("posting_ends", std::as_bytes(impl_->posting_ends));
+  writer.add("postings", std::as_bytes(impl_->postings));
+  return writer.commit(root);
+}
+
+Bm25Index Bm25Index::load(const fs::path& root, const FileRef& ref) {
+  auto impl = std::make_unique<Impl>();
+  const SectionFileReader& file = impl->file.emplace(root, ref, kFileType, kFileVersion);
+  const auto refuse = [&](std::string_view what) {
+    throw Error(ErrorKind::kCorrupt,
+                fmt::format("loading the words {}: {}; build the index again", ref.name, what));
+  };
+  try {
+    const boost::json::object about = boost::json::parse(file.text("about")).as_object();
+    impl->options = {.k1 = about.at("k1").to_number<double>(),
+                     .b = about.at("b").to_number<double>(),
+                     .stemmer = std::string(about.at("stemmer").as_string())};
+    impl->rows = about.at("rows").to_number<std::size_t>();
+  } catch (const std::exception& error) {
+    refuse(error.what());
+  }
+  impl->letters = section_of<char>(file, "letters");
+  impl->letter_ends = section_of<std::uint64_t>(file, "letter_ends");
+  impl->posting_ends = section_of<std::uint64_t>(file, "posting_ends");
+  impl->postings = section_of<Hit>(file, "postings");
+  if (!impl->is_whole()) refuse("its parts contradict each other");
+  return Bm25Index(std::move(impl));
+}
+
+// The words of a query that some row has, rarest first, so that sums are the same in every run.
+std::vector<Bm25Index::Impl::Word> Bm25Index::Impl::words_of(std::string_view query) const {
+  Stemmer stem(options.stemmer);
+  std::map<std::string, float> counts;
+  for (std::string& term : terms_of(query, stem)) ++counts[std::move(term)];
+  std::vector<Word> words;
+  for (const auto& [term, count] : counts) {
+    const std::span<const Hit> list = postings_of(term);
+    const double most = idf(rows, list.size()) * (options.k1 + 1);
+    if (!list.empty()) words.push_back({list, count, count * static_cast<float>(most)});
+  }
+  std::stable_sort(words.begin(), words.end(), [](const Word& a, const Word& b) {
+    return a.postings.size() < b.postings.size();
+  });
+  return words;
+}
+
+// Adds what `words` give to the `hits` that may still be among the k best, and drops the others.
+void Bm25Index::Impl::complete(std::vector<Hit>& hits, std::span<const Word> words, float kth,
+                               float most) {
+  std::erase_if(hits, [&](const Hit& hit) { return hit.score + most < kth; });
+  for (Hit& hit : hits)
+    for (const Word& word : words) {
+      const auto found =
+          std::lower_bound(word.postings.begin(), word.postings.end(), hit.row,
+                           [](const Hit& a, std::uint32_t row) { return a.row < row; });
+      if (found != word.postings.end() && found->row == hit.row)
+        hit.score += word.count * found->score;
+    }
+}
+
+// The words are taken from the rarest on; once what the rest can give lifts no further row among
+// the k best, only rows met so far are looked up in the long lists of the common words (Turtle and
+// Flood, "Query Evaluation: Strategies and Optimizations", 1995).
 std::vector<Bm25Index::Hit> Bm25Index::search(std::string_view query, std::size_t k,
                                               const Filter& filter) const {
-  Stemmer stem(impl_->options.stemmer);
-  std::map<std::uint32_t, float> counts;  // ordered, so that sums are the same in every run
-  for (const std::string& term : terms_of(query, stem))
-    if (const auto found = impl_->terms.find(term); found != impl_->terms.end())
-      ++counts[found->second];
+  const std::vector<Impl::Word> words = impl_->words_of(query);
+  float most = 0;
+  for (const Impl::Word& word : words) most += word.most;
   // Sums of one thread, zero again when it leaves.
   thread_local std::vector<float> sums;
   sums.resize(std::max(sums.size(), impl_->rows));
   std::vector<std::uint32_t> touched;
-  for (const auto& [term, count] : counts)
-    for (const Hit& hit : impl_->postings[term]) {
-      if (sums[hit.row] == 0) touched.push_back(hit.row);
-      sums[hit.row] += count * hit.score;
+  std::size_t taken = 0;
+  float kth = 0;
+  for (; taken < words.size(); most -= words[taken++].most) {
+    if (words[taken].postings.size() > kLongList && touched.size() >= k && k > 0) {
+      kth = filter ? 0 : kth_of(touched, sums, k);
+      if (kth > most * kRounding) break;
     }
+    for (const Hit& hit : words[taken].postings) {
+      if (sums[hit.row] == 0) touched.push_back(hit.row);
+      sums[hit.row] += words[taken].count * hit.score;
+    }
+  }
   std::vector<Hit> hits;
   for (const std::uint32_t row : touched) {
     const float score = std::exchange(sums[row], 0.0F);
     if (!filter || filter(row)) hits.push_back({row, score});
   }
+  if (taken < words.size())
+    Impl::complete(hits, std::span(words).subspan(taken), kth, most * kRounding);
   const auto kept = static_cast<std::ptrdiff_t>(std::min(k, hits.size()));
   std::partial_sort(hits.begin(), hits.begin() + kept, hits.end(), is_better);
   hits.resize(static_cast<std::size_t>(kept));

@@ -2,12 +2,15 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "storage/section_file.h"
 
 namespace dexter {
 
@@ -16,6 +19,7 @@ struct Bm25Options {
   double b = 0.4;
   // A Snowball stemmer ("english", "finnish", ...), or none.
   std::string stemmer = "english";
+  bool operator==(const Bm25Options&) const = default;
 };
 
 // Texts ranked by the words they share with a query: Robertson and Zaragoza, "The Probabilistic
@@ -40,9 +44,17 @@ class Bm25Index {
   // `query`, best first, ties by ascending row.
   std::vector<Hit> search(std::string_view query, std::size_t k, const Filter& filter = {}) const;
   std::size_t size() const;
+  const Bm25Options& options() const;
+
+  // Writes a section file of type "words" and returns its reference, relative to `root`.
+  FileRef save(const std::filesystem::path& file, const std::filesystem::path& root) const;
+  // The file is read where it lies. Errors: as SectionFileReader; kCorrupt where its parts
+  // contradict each other.
+  static Bm25Index load(const std::filesystem::path& root, const FileRef& ref);
 
  private:
   struct Impl;
+  explicit Bm25Index(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

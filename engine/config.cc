@@ -53,6 +53,7 @@ std::vector<Field> fields_of(Config& config) {
   collect(fields, "train", config.train);
   collect(fields, "teacher", config.teacher);
   collect(fields, "index", config.index);
+  collect(fields, "index", config.documents);
   collect(fields, "runtime", config.runtime);
   collect(fields, "serve", config.serve);
   return fields;
@@ -200,6 +201,7 @@ void Config::validate() const {
   train.validate();
   teacher.validate();
   index.validate();
+  documents.validate();
   runtime.validate();
   serve.validate();
 }

@@ -7,6 +7,7 @@
 
 #include "encoders/trainer.h"
 #include "encoders/transformer_options.h"
+#include "engine/document_options.h"
 #include "engine/serve_options.h"
 #include "index/vector_index.h"
 
@@ -35,6 +36,7 @@ struct Config {
   TrainerOptions train;
   TeacherOptions teacher;
   IndexOptions index;
+  DocumentOptions documents;  // its keys are among those of `index`
   RuntimeOptions runtime;
   ServeOptions serve;
   void validate() const;  // kInvalidInput naming the option, its value and its range

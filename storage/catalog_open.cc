@@ -206,6 +206,11 @@ std::set<fs::path> CatalogState::named_files() const {
   if (manifest.generation) {
     named.insert(manifest.generation->encoder.file.name);
     named.insert(manifest.generation->label_index.name);
+    if (const auto& documents = manifest.generation->documents) {
+      named.insert(documents->index.name);
+      named.insert(documents->table.name);
+      if (documents->words) named.insert(documents->words->name);
+    }
   }
   return named;
 }

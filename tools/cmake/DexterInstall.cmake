@@ -13,7 +13,7 @@ foreach(header IN ITEMS
     index/id_set.h index/vector_index.h
     encoders/encoder.h encoders/loss_options.h encoders/process_group.h encoders/teacher.h encoders/trainer.h encoders/trainer_options.h
     encoders/transformer_options.h
-    engine/changed_labels.h engine/config.h engine/evaluator.h engine/history.h engine/live_store.h engine/metrics.h
+    engine/changed_labels.h engine/config.h engine/document_options.h engine/evaluator.h engine/history.h engine/live_store.h engine/metrics.h
     engine/offline.h engine/report.h engine/retrieval_engine.h engine/serve_options.h)
   get_filename_component(folder ${header} DIRECTORY)
   install(FILES ${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/dexter/${folder})
