@@ -55,6 +55,7 @@ std::vector<Field> fields_of(Config& config) {
   collect(fields, "demos", config.demos);
   collect(fields, "lm", config.lm);
   collect(fields, "index", config.index);
+  collect(fields, "index", config.documents);
   collect(fields, "runtime", config.runtime);
   collect(fields, "serve", config.serve);
   return fields;
@@ -204,6 +205,7 @@ void Config::validate() const {
   demos.validate();
   lm.validate();
   index.validate();
+  documents.validate();
   runtime.validate();
   serve.validate();
 }

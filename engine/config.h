@@ -8,6 +8,7 @@
 #include "encoders/feedback_trainer.h"
 #include "encoders/trainer.h"
 #include "encoders/transformer_options.h"
+#include "engine/document_options.h"
 #include "engine/language_model.h"
 #include "engine/serve_options.h"
 #include "index/vector_index.h"
@@ -39,6 +40,7 @@ struct Config {
   FeedbackOptions demos;
   LanguageModelOptions lm;
   IndexOptions index;
+  DocumentOptions documents;  // its keys are among those of `index`
   RuntimeOptions runtime;
   ServeOptions serve;
   void validate() const;  // kInvalidInput naming the option, its value and its range

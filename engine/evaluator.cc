@@ -111,7 +111,7 @@ void drop_excluded(LabelRanking& answers, const std::vector<LabelId>& excluded, 
 // Answers of a batch without the excluded labels, at most k each.
 std::vector<LabelRanking> rank_batch(const RetrievalEngine& engine,
                                      const std::vector<Example>& batch, int k,
-                                     double& rank_seconds) {
+                                     const AnswerOptions& options, double& rank_seconds) {
   std::vector<std::string> texts;
   std::size_t most_excluded = 0;
   for (const Example& example : batch) {
@@ -119,7 +119,8 @@ std::vector<LabelRanking> rank_batch(const RetrievalEngine& engine,
     most_excluded = std::max(most_excluded, example.excluded.size());
   }
   const Clock::time_point start = Clock::now();
-  std::vector<LabelRanking> answers = engine.rank(texts, k + static_cast<int>(most_excluded));
+  std::vector<LabelRanking> answers =
+      engine.answer(texts, k + static_cast<int>(most_excluded), options);
   rank_seconds += seconds_since(start);
   for (std::size_t i = 0; i < batch.size(); ++i)
     drop_excluded(answers[i], batch[i].excluded, static_cast<std::size_t>(k));
@@ -173,7 +174,8 @@ Report evaluate(const RetrievalEngine& engine, const ExampleStream& next,
   std::vector<Example> batch;
   while (read_batch(next, static_cast<std::size_t>(options.batch), batch)) {
     progress.check("evaluating");
-    const std::vector<LabelRanking> answers = rank_batch(engine, batch, k, rank_seconds);
+    const std::vector<LabelRanking> answers =
+        rank_batch(engine, batch, k, options.answer, rank_seconds);
     for (std::size_t i = 0; i < batch.size(); ++i) {
       accumulator.add(answers[i], batch[i].labels);
       samples.offer(batch[i], answers[i]);

@@ -16,6 +16,7 @@ namespace dexter {
 struct EvaluatorOptions {
   std::vector<int> at = {1, 3, 5};  // ranks of P, nDCG, PSP; R is also given at 10
   PropensityConstants propensity;
+  AnswerOptions answer;
   int batch = 256;
   int sample_hits = 12;  // example documents kept for the report, half hits and half misses
   std::uint64_t documents_expected = 0;  // for progress; 0: unknown
@@ -62,10 +63,10 @@ struct Report {
 // engine's store.
 using ExampleStream = std::function<bool(Example&)>;
 
-// Streams the examples through `engine.rank` in batches; memory does not grow with their number.
+// Streams the examples through `engine.answer` in batches; memory does not grow with their number.
 // `Example::excluded` are dropped from the answers before anything is counted. Labels that were
 // removed from the store stay in the truth as misses; propensities and bands are by the store's
-// training part. `queries_per_second` counts the time inside `rank` alone. kInvalidInput for a
+// training part. `queries_per_second` counts the time inside `answer` alone. kInvalidInput for a
 // stream without examples.
 Report evaluate(const RetrievalEngine& engine, const ExampleStream& next,
                 const EvaluatorOptions& options, const Progress& progress);

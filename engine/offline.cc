@@ -12,9 +12,11 @@
 #include "encoders/bag_model.h"
 #include "encoders/encoder.h"
 #include "encoders/transformer_trainer.h"
+#include "engine/document_indexing.h"
 #include "engine/history.h"
 #include "engine/teaching.h"
 #include "engine/training_corpus.h"
+#include "engine/vote_tuning.h"
 #include "storage/crash_point.h"
 #include "storage/error.h"
 #include "storage/line_reader.h"
@@ -143,7 +145,7 @@ class LabelEncoding {
 EncodedLabels tuning_queries(const Catalog& catalog, const Encoder& encoder, const Config& config) {
   EncodedLabels queries;
   queries.dim = encoder.dim();
-  if (config.index.kind == "flat") return queries;
+  if (config.index.kind == "flat" && !config.documents.documents) return queries;
   const std::vector<std::string> texts =
       sample_validation_texts(catalog, config.train.validation_fraction, kTuningQueries);
   if (texts.empty()) return queries;
@@ -201,6 +203,7 @@ Config effective_config(const Manifest& manifest, const Config& config) {
   Config effective = config;
   if (!manifest.config.empty()) merge_json(effective, manifest.config, "the store's configuration");
   effective.index = config.index;
+  effective.documents = config.documents;
   effective.runtime = config.runtime;
   return effective;
 }
@@ -310,6 +313,14 @@ IndexReport build_generation(Catalog& catalog, const Config& config, const Progr
   progress.update({"building the index", 0, labels.ids.size(), "labels", {}});
   write_index(catalog, *encoder, effective, labels.ids, labels.view(), report);
   report.build_seconds = seconds_since(start) - report.encode_seconds;
+  if (effective.documents.documents) {
+    const EncodedLabels queries = tuning_queries(catalog, *encoder, effective);
+    report.generation.documents = index_documents(
+        catalog, *encoder, effective.documents, report.generation.number, queries.view(), progress);
+    report.generation.documents->fusion =
+        tune_votes(catalog, *encoder, report.generation, effective, progress);
+    report.document_seconds = seconds_since(start) - report.encode_seconds - report.build_seconds;
+  }
   report.generation.labels = catalog.label_count();
   report.unanswerable_labels = report.generation.labels - labels.ids.size();
   crash_point("index.before_commit");

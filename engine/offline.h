@@ -49,9 +49,11 @@ struct IndexReport {
   std::uint64_t unanswerable_labels = 0;
   double encode_seconds = 0;
   double build_seconds = 0;
+  double document_seconds = 0;  // encoding and indexing documents, where they are asked for
 };
 
-// Encodes every label with the newest trained encoder, builds the index, and commits a new
+// Encodes every label with the newest trained encoder, builds the index, with
+// `DocumentOptions::documents` that of the training documents beside it, and commits a new
 // generation; of `config` the index and runtime options count, the rest stays as it was trained.
 // kNotFound without an encoder trained on the store's present corpus.
 IndexReport build_generation(Catalog& catalog, const Config& config, const Progress& progress);

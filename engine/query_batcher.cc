@@ -50,7 +50,9 @@ void finish(PendingQuery& query, QueryEnd end) {
 // What became of the parts of a batch, row by row in the order of the parts.
 struct Computed {
   EmbeddingMatrix vectors;
+  std::vector<std::string> texts;  // "" where a vector came
   std::vector<LabelRanking> rankings;
+  std::vector<DocumentRanking> documents;
   std::exception_ptr error;
   Clock::time_point taken;
   std::chrono::nanoseconds encoding{}, searching{};
@@ -64,6 +66,16 @@ std::vector<std::string> texts_of(const Batch& batch) {
     for (std::size_t i = part.first; i < part.first + part.count && i < own.size(); ++i)
       texts.push_back(own[i]);
   }
+  return texts;
+}
+
+// The same with "" for each row that came as a vector.
+std::vector<std::string> row_texts_of(const Batch& batch) {
+  std::vector<std::string> texts;
+  texts.reserve(batch.rows);
+  for (const QueryPart& part : batch.parts)
+    for (std::size_t i = part.first; i < part.first + part.count; ++i)
+      texts.push_back(part.query->work.texts.empty() ? std::string() : part.query->work.texts[i]);
   return texts;
 }
 
@@ -94,7 +106,8 @@ EmbeddingMatrix vectors_of(const Batch& batch) {
 
 // Rows that are searched alike are searched together: k rounded up to a power of two, so that one
 // request for a thousand does not make a thousand of every other.
-using SearchGroup = std::tuple<unsigned, int, int, std::shared_ptr<const IdSet>>;
+using SearchGroup =
+    std::tuple<unsigned, int, int, std::shared_ptr<const IdSet>, Space, Memory, double>;
 
 std::map<SearchGroup, std::vector<std::size_t>> groups_of(const Batch& batch) {
   std::map<SearchGroup, std::vector<std::size_t>> groups;
@@ -104,7 +117,8 @@ std::map<SearchGroup, std::vector<std::size_t>> groups_of(const Batch& batch) {
     std::vector<std::size_t>* rows =
         work.k == 0 ? nullptr
                     : &groups[{std::bit_ceil(std::max(8u, static_cast<unsigned>(work.k))),
-                               work.search.probes, work.search.ef, work.search.only}];
+                               work.search.probes, work.search.ef, work.search.only, work.space,
+                               work.memory, work.tail}];
     for (std::size_t i = 0; i < part.count; ++i, ++row)
       if (rows != nullptr) rows->push_back(row);
   }
@@ -113,20 +127,27 @@ std::map<SearchGroup, std::vector<std::size_t>> groups_of(const Batch& batch) {
 
 void search(const Batch& batch, Computed& computed) {
   computed.rankings.resize(batch.rows);
+  computed.documents.resize(batch.rows);
   for (const auto& [group, rows] : groups_of(batch)) {
-    const auto& [k, probes, ef, only] = group;
-    const SearchOptions options{.probes = probes, .ef = ef, .only = only};
-    if (rows.size() == batch.rows) {
-      computed.rankings = batch.engine->rank(computed.vectors, static_cast<int>(k), options);
-      return;
-    }
+    const auto& [k, probes, ef, only, space, memory, tail] = group;
+    const AnswerOptions options{
+        .search = {.probes = probes, .ef = ef, .only = only}, .memory = memory, .tail = tail};
     EmbeddingMatrix some(rows.size(), computed.vectors.dim());
+    std::vector<std::string> texts(rows.size());
     for (std::size_t i = 0; i < rows.size(); ++i) {
       const std::span<const float> from = std::as_const(computed.vectors).row(rows[i]);
       std::copy(from.begin(), from.end(), some.row(i).begin());
+      texts[i] = std::move(computed.texts[rows[i]]);
     }
-    std::vector<LabelRanking> found = batch.engine->rank(some, static_cast<int>(k), options);
-    for (std::size_t i = 0; i < rows.size(); ++i) computed.rankings[rows[i]] = std::move(found[i]);
+    if (space == Space::kDocuments) {
+      auto found = batch.engine->nearest_documents(some, static_cast<int>(k), options.search);
+      for (std::size_t i = 0; i < rows.size(); ++i)
+        computed.documents[rows[i]] = std::move(found[i]);
+    } else {
+      auto found = batch.engine->answer(some, texts, static_cast<int>(k), options);
+      for (std::size_t i = 0; i < rows.size(); ++i)
+        computed.rankings[rows[i]] = std::move(found[i]);
+    }
   }
 }
 
@@ -135,6 +156,7 @@ Computed compute(const Batch& batch) {
   computed.taken = Clock::now();
   try {
     computed.vectors = vectors_of(batch);
+    computed.texts = row_texts_of(batch);
     const Clock::time_point encoded = Clock::now();
     computed.encoding = encoded - computed.taken;
     search(batch, computed);
@@ -156,13 +178,19 @@ void keep_rows(const QueryPart& part, std::size_t row, Computed& computed) {
     }
     return;
   }
-  answer.rankings.resize(rows);
-  for (std::size_t i = 0; i < part.count; ++i) {
-    LabelRanking& ranking = computed.rankings[row + i];
-    if (ranking.size() > static_cast<std::size_t>(part.query->work.k))
-      ranking.resize(static_cast<std::size_t>(part.query->work.k));
-    answer.rankings[part.first + i] = std::move(ranking);
-  }
+  const auto keep = [&](auto& kept, auto& found) {
+    kept.resize(rows);
+    for (std::size_t i = 0; i < part.count; ++i) {
+      auto& ranking = found[row + i];
+      if (ranking.size() > static_cast<std::size_t>(part.query->work.k))
+        ranking.resize(static_cast<std::size_t>(part.query->work.k));
+      kept[part.first + i] = std::move(ranking);
+    }
+  };
+  if (part.query->work.space == Space::kDocuments)
+    keep(answer.documents, computed.documents);
+  else
+    keep(answer.rankings, computed.rankings);
 }
 
 // Hands each request its rows, and the answer where they were the last ones.

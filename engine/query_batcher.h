@@ -32,6 +32,9 @@ struct QueryWork {
   EmbeddingMatrix vectors;  // [n x dim]; read where `texts` is empty
   int k = 5;                // 0: encode only
   SearchOptions search;
+  Space space = Space::kLabels;
+  Memory memory = Memory::kAuto;  // as AnswerOptions
+  double tail = 0;
   std::chrono::steady_clock::time_point deadline;
 
   std::size_t rows() const { return texts.empty() ? vectors.rows() : texts.size(); }
@@ -50,8 +53,9 @@ struct QueryAnswer {
   std::exception_ptr error;
   // All rows are answered by this one engine.
   std::shared_ptr<const RetrievalEngine> engine;
-  std::vector<LabelRanking> rankings;  // [n]; empty for k = 0
-  EmbeddingMatrix vectors;             // [n x dim] for k = 0
+  std::vector<LabelRanking> rankings;      // [n] where labels are asked for; empty for k = 0
+  std::vector<DocumentRanking> documents;  // [n] where documents are
+  EmbeddingMatrix vectors;                 // [n x dim] for k = 0
   // Of its slowest part.
   std::chrono::nanoseconds waited{}, encoding{}, searching{};
 };

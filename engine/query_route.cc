@@ -1,7 +1,9 @@
 // POST /v1/query: texts or vectors in, their labels out.
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <limits>
+#include <utility>
 
 #include <spdlog/fmt/fmt.h>
 
@@ -85,6 +87,13 @@ std::shared_ptr<const IdSet> filter_of(const RetrievalEngine& engine, JsonFields
   return engine.ids_of(*keys);
 }
 
+Space space_of(JsonFields& fields) {
+  const std::string name = fields.text("space", 64).value_or("labels");
+  ensure(name == "labels" || name == "documents", ErrorKind::kInvalidInput,
+         fmt::format("reading the request: 'space' is '{}'; give labels or documents", name));
+  return name == "labels" ? Space::kLabels : Space::kDocuments;
+}
+
 QueryWork query_of(const ApiCall& call, JsonFields& fields) {
   const ServeOptions& options = call.parts.options;
   QueryWork work = work_of(call, fields.whole("timeout_ms", 1, options.timeout_ms));
@@ -93,6 +102,14 @@ QueryWork query_of(const ApiCall& call, JsonFields& fields) {
   work.search.probes = static_cast<int>(fields.whole("probes", 0, 1 << 30).value_or(0));
   work.search.ef = static_cast<int>(fields.whole("ef", 0, 1 << 30).value_or(0));
   work.search.only = filter_of(*call.parts.engine(), fields);
+  work.space = space_of(fields);
+  if (fields.has("memory")) work.memory = fields.flag("memory") ? Memory::kOn : Memory::kOff;
+  work.tail = fields.number("tail").value_or(0);
+  ensure(std::abs(work.tail) <= 10, ErrorKind::kInvalidInput,
+         fmt::format("reading the request: 'tail' is {}; give a number from -10 to 10", work.tail));
+  ensure(work.space == Space::kLabels || !work.search.only, ErrorKind::kInvalidInput,
+         "reading the request: 'filter' names labels, but 'space' asks for documents; leave one of "
+         "them out");
   return work;
 }
 
@@ -108,6 +125,37 @@ void append_label(std::string& out, const Label& label, float score, const Label
   if (fields.text) name("text"), append_json(out, label.text);
   if (fields.score) name("score"), append_json(out, score);
   out += separator == "{" ? "{}" : "}";
+}
+
+void append_document(std::string& out, const RetrievalEngine& engine, const Example& document,
+                     float score) {
+  out += R"({"key":)";
+  append_json(out, document.key);
+  out += R"(,"text":)";
+  append_json(out, document.text);
+  out += R"(,"score":)";
+  append_json(out, score);
+  LabelRanking ids;
+  for (const LabelId id : document.labels) ids.push_back({id, 0});
+  out += R"(,"labels":[)";
+  const char* separator = "";
+  for (const Label& label : engine.labels(ids)) {
+    out += std::exchange(separator, ",");
+    append_label(out, label, 0, {.score = false});
+  }
+  out += "]}";
+}
+
+void append_result(std::string& out, const RetrievalEngine& engine, DocumentRanking& ranking,
+                   const QueryShape& shape) {
+  std::erase_if(ranking, [&](const auto& scored) { return scored.score < shape.threshold; });
+  const std::vector<Example> documents = engine.documents(ranking);
+  out += R"({"documents":[)";
+  for (std::size_t i = 0; i < documents.size(); ++i) {
+    if (i > 0) out += ',';
+    append_document(out, engine, documents[i], ranking[i].score);
+  }
+  out += "]}";
 }
 
 void append_result(std::string& out, const RetrievalEngine& engine, LabelRanking& ranking,
@@ -129,10 +177,14 @@ double milliseconds_of(std::chrono::nanoseconds time) {
 HttpReply rendered(QueryAnswer& answer, const QueryShape& shape) {
   HttpReply reply;
   reply.body = fmt::format(R"({{"generation":{},"results":[)", answer.engine->generation());
-  for (std::size_t i = 0; i < answer.rankings.size(); ++i) {
-    if (i > 0) reply.body += ',';
-    append_result(reply.body, *answer.engine, answer.rankings[i], shape);
-  }
+  const auto append_all = [&](auto& rankings) {
+    for (std::size_t i = 0; i < rankings.size(); ++i) {
+      if (i > 0) reply.body += ',';
+      append_result(reply.body, *answer.engine, rankings[i], shape);
+    }
+  };
+  append_all(answer.rankings);
+  append_all(answer.documents);
   reply.body += ']';
   if (shape.timing)
     reply.body +=

@@ -6,8 +6,11 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "encoders/encoder.h"
+#include "engine/document_space.h"
+#include "engine/label_priors.h"
 #include "engine/label_search.h"
 #include "engine/label_table.h"
+#include "engine/vote_fusion.h"
 #include "storage/error.h"
 
 namespace dexter {
@@ -58,17 +61,36 @@ std::unique_ptr<LabelTable> cached_labels(const Catalog& catalog) {
   return table;
 }
 
+std::unique_ptr<DocumentSpace> opened_documents(const Catalog& catalog,
+                                                const GenerationInfo& generation, int dim) {
+  if (!generation.documents) return nullptr;
+  return std::make_unique<DocumentSpace>(catalog, *generation.documents, dim);
+}
+
+void check_ranking(std::string_view what, int k, EmbeddingView queries, int dim) {
+  ensure(k >= 1, ErrorKind::kInvalidInput,
+         fmt::format("ranking {}: k is {}, but at least 1 is needed; ask for 1 or more", what, k));
+  ensure(queries.rows() == 0 || queries.dim() == dim, ErrorKind::kInvalidInput,
+         fmt::format("ranking {}: the queries are {}-d but the store's vectors are {}-d; encode "
+                     "them with this store's encoder",
+                     what, queries.dim(), dim));
+}
+
 // What every state of one generation shares.
 struct OpenedGeneration {
   explicit OpenedGeneration(Catalog opened)
       : catalog(std::move(opened)),
         info(generation_of(catalog)),
         encoder(checked_encoder(catalog, info)),
+        documents(opened_documents(catalog, info, encoder->dim())),
+        priors(catalog),
         names(cached_labels(catalog)) {}
 
   Catalog catalog;
   GenerationInfo info;
   std::unique_ptr<Encoder> encoder;
+  std::unique_ptr<DocumentSpace> documents;  // null: none in this generation
+  LabelPriors priors;
   std::unique_ptr<LabelTable> names;
 };
 
@@ -98,6 +120,13 @@ struct RetrievalEngine::Impl {
     return base->names ? base->names->find(id) : std::nullopt;
   }
 
+  // Whether the label is there now.
+  bool has(LabelId id) const {
+    if (const ChangedLabel* changed = search.find_change(id)) return !changed->change.removed;
+    return base->names ? base->names->find(id).has_value()
+                       : base->catalog.find_label(id).has_value();
+  }
+
   // The label that has the key now.
   std::optional<LabelId> find(const std::string& key) const {
     const std::optional<Label> opened = base->catalog.find_label(key);
@@ -110,10 +139,44 @@ struct RetrievalEngine::Impl {
     return std::nullopt;
   }
 
+  // Null where the generation has none.
+  const DocumentsInfo* documents() const {
+    return base->info.documents ? &*base->info.documents : nullptr;
+  }
+  const VoteFusion& fusion() const {
+    static const VoteFusion untuned;
+    return documents() ? documents()->fusion : untuned;
+  }
+  void add_votes(EmbeddingView queries, std::span<const std::string> texts, std::size_t kept,
+                 const AnswerOptions& options, std::vector<LabelRanking>& answers) const;
+
   std::shared_ptr<const OpenedGeneration> base;
   LabelSearch search;
   std::uint64_t labels = 0;
 };
+
+void RetrievalEngine::Impl::add_votes(EmbeddingView queries, std::span<const std::string> texts,
+                                      std::size_t kept, const AnswerOptions& options,
+                                      std::vector<LabelRanking>& answers) const {
+  const VoteFusion& votes = fusion();
+  const DocumentSpace& space = *base->documents;
+  const IdSet* only = options.search.only.get();
+  const VoteLookup lookup{
+      .labels = [&](DocumentId id) { return space.labels(id); },
+      .counts =
+          [&](LabelId id) {
+            return has(id) && (only == nullptr ||
+                               std::ranges::binary_search(only->ids(), std::int64_t{value(id)}));
+          },
+      .vote_weight = [&](LabelId id) { return base->priors.vote_weight(id, votes.rarity); }};
+  const std::vector<DocumentRanking> near = space.nearest(queries, votes.neighbours);
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    const DocumentRanking alike =
+        texts.empty() ? DocumentRanking{}
+                      : space.by_words(texts[i], static_cast<std::size_t>(votes.neighbours));
+    answers[i] = fused(answers[i], voters(votes, near[i], alike), votes, lookup, kept);
+  }
+}
 
 RetrievalEngine::RetrievalEngine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 RetrievalEngine::~RetrievalEngine() = default;
@@ -147,16 +210,64 @@ std::vector<LabelRanking> RetrievalEngine::rank(std::span<const std::string> tex
 
 std::vector<LabelRanking> RetrievalEngine::rank(EmbeddingView queries, int k,
                                                 const SearchOptions& search) const {
-  if (k < 1)
-    throw Error(
-        ErrorKind::kInvalidInput,
-        fmt::format("ranking labels: k is {}, but at least 1 is needed; ask for 1 or more", k));
-  if (queries.rows() > 0 && queries.dim() != impl_->base->encoder->dim())
-    throw Error(ErrorKind::kInvalidInput,
-                fmt::format("ranking labels: the queries are {}-d but the store's vectors are "
-                            "{}-d; encode them with this store's encoder",
-                            queries.dim(), impl_->base->encoder->dim()));
+  check_ranking("labels", k, queries, impl_->base->encoder->dim());
   return impl_->search.rank(queries, k, search);
+}
+
+std::vector<DocumentRanking> RetrievalEngine::nearest_documents(EmbeddingView queries, int k,
+                                                                const SearchOptions& search) const {
+  check_ranking("documents", k, queries, impl_->base->encoder->dim());
+  const DocumentSpace* documents = document_space();
+  ensure(documents != nullptr, ErrorKind::kNotFound,
+         fmt::format("searching documents of {}: its generation {} holds labels alone; run "
+                     "`dexter index --documents`",
+                     catalog().path().string(), generation()));
+  return documents->nearest(queries, k, search);
+}
+
+std::vector<Example> RetrievalEngine::documents(const DocumentRanking& ranking) const {
+  std::vector<DocumentId> ids(ranking.size());
+  std::transform(ranking.begin(), ranking.end(), ids.begin(),
+                 [](const ScoredDocument& scored) { return scored.id; });
+  std::vector<Example> examples = impl_->base->catalog.examples(Split::kTrain, ids);
+  for (Example& example : examples)
+    std::erase_if(example.labels, [&](LabelId id) { return !impl_->has(id); });
+  return examples;
+}
+
+const DocumentSpace* RetrievalEngine::document_space() const {
+  return impl_->base->documents.get();
+}
+
+std::vector<LabelRanking> RetrievalEngine::answer(std::span<const std::string> texts, int k,
+                                                  const AnswerOptions& options) const {
+  if (texts.empty()) return {};
+  return answer(impl_->base->encoder->encode(texts), texts, k, options);
+}
+
+std::vector<LabelRanking> RetrievalEngine::answer(EmbeddingView queries,
+                                                  std::span<const std::string> texts, int k,
+                                                  const AnswerOptions& options) const {
+  const DocumentsInfo* documents = impl_->documents();
+  ensure(
+      options.memory != Memory::kOn || documents != nullptr, ErrorKind::kInvalidInput,
+      fmt::format("ranking labels by memory: generation {} holds labels alone; run `dexter index "
+                  "--documents`, or ask without memory",
+                  generation()));
+  const bool voted =
+      documents != nullptr && (options.memory == Memory::kOn ||
+                               (options.memory == Memory::kAuto && documents->fusion.helps));
+  const int pool = std::max(k, voted || options.tail != 0 ? impl_->fusion().pool : k);
+  std::vector<LabelRanking> answers =
+      rank(queries, voted || options.tail != 0 ? pool : k, options.search);
+  if (voted) impl_->add_votes(queries, texts, static_cast<std::size_t>(pool), options, answers);
+  for (LabelRanking& answer : answers) {
+    if (options.tail != 0)
+      lean_to_tail(answer, impl_->fusion().label_temperature, options.tail,
+                   [&](LabelId id) { return impl_->base->priors.log_inverse_propensity(id); });
+    if (answer.size() > static_cast<std::size_t>(k)) answer.resize(static_cast<std::size_t>(k));
+  }
+  return answers;
 }
 
 EmbeddingMatrix RetrievalEngine::encode(std::span<const std::string> texts) const {

@@ -18,7 +18,22 @@
 
 namespace dexter {
 
+class DocumentSpace;
 class Encoder;
+
+// Whether neighbours' labels vote beside the labels' own scores.
+enum class Memory {
+  kAuto,  // where they helped on the validation part
+  kOn,
+  kOff,
+};
+
+struct AnswerOptions {
+  SearchOptions search = {};
+  Memory memory = Memory::kAuto;
+  // Leans to rare labels: ranks by p(l) / propensity(l)^tail.
+  double tail = 0;
+};
 
 // Answers queries from one generation of a store: encode, search, merge the labels added, replaced
 // or removed since the generation was built. Immutable after `open`; safe from many threads; a
@@ -42,8 +57,25 @@ class RetrievalEngine {
                                  const SearchOptions& search = {}) const;
   std::vector<LabelRanking> rank(EmbeddingView queries, int k,
                                  const SearchOptions& search = {}) const;
+  // As `rank`, with the votes of documents alike (vote_fusion.h): a label's score is its cosine,
+  // raised where neighbours have the label, and moved by `tail`. `texts`, one for each row of
+  // `queries` or none at all, are what documents share words with. kInvalidInput for Memory::kOn
+  // where the generation has no documents.
+  std::vector<LabelRanking> answer(EmbeddingView queries, std::span<const std::string> texts, int k,
+                                   const AnswerOptions& options = {}) const;
+  std::vector<LabelRanking> answer(std::span<const std::string> texts, int k,
+                                   const AnswerOptions& options = {}) const;
   EmbeddingMatrix encode(std::span<const std::string> texts) const;
   EmbeddingMatrix encode_labels(std::span<const Label> labels) const;
+
+  // The k nearest documents of each query row [n x dim], in the space of the labels; kNotFound
+  // where the generation has no documents (says what to run), else as `rank`.
+  std::vector<DocumentRanking> nearest_documents(EmbeddingView queries, int k,
+                                                 const SearchOptions& search = {}) const;
+  // Records of ranked documents in their order; labels removed since are left out.
+  std::vector<Example> documents(const DocumentRanking& ranking) const;
+  // Null where the generation has no documents; lives with the engine.
+  const DocumentSpace* document_space() const;
 
   // The ids of these labels, for SearchOptions::only. kInvalidInput for a key that no label has.
   std::shared_ptr<const IdSet> ids_of(std::span<const std::string> keys) const;

@@ -191,6 +191,21 @@ std::optional<Example> Catalog::find_example(Split split, std::string_view key) 
   return codec::decode_example(id_key, *value);
 }
 
+std::vector<Example> Catalog::examples(Split split, std::span<const DocumentId> ids) const {
+  std::vector<std::string> keys;
+  keys.reserve(ids.size());
+  for (const DocumentId id : ids) keys.push_back(codec::document_key(impl_->corpus(), split, id));
+  const auto values = impl_->records->get(Family::kDocuments, keys);
+  std::vector<Example> examples;
+  examples.reserve(ids.size());
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (!values[i])
+      throw_hole(codec::describe(Family::kDocuments, keys[i]), "its record is not there");
+    examples.push_back(codec::decode_example(keys[i], *values[i]));
+  }
+  return examples;
+}
+
 std::vector<std::uint32_t> Catalog::label_frequencies() const {
   std::vector<std::uint32_t> frequencies;
   impl_->records->scan(Family::kMeta, codec::frequencies_range(),

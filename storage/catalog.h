@@ -71,6 +71,7 @@ class Catalog {
   // Documents, in import order.
   void scan_examples(Split split, const std::function<void(Example&&)>& visit) const;
   std::optional<Example> find_example(Split split, std::string_view key) const;
+  std::vector<Example> examples(Split split, std::span<const DocumentId> ids) const;  // as `labels`
 
   // Training documents of each imported label, by LabelId; N_l of the propensity model.
   // [CorpusInfo::labels]; labels added later have none.

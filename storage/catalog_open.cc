@@ -207,6 +207,11 @@ std::set<fs::path> CatalogState::named_files() const {
   if (manifest.generation) {
     named.insert(manifest.generation->encoder.file.name);
     named.insert(manifest.generation->label_index.name);
+    if (const auto& documents = manifest.generation->documents) {
+      named.insert(documents->index.name);
+      named.insert(documents->table.name);
+      if (documents->words) named.insert(documents->words->name);
+    }
   }
   const std::string key = codec::note_key(kFilesNote);
   if (const auto note = records->get(Family::kMeta, key))

@@ -37,13 +37,52 @@ json::object object_of(const EncoderInfo& encoder) {
           {"corpus", encoder.corpus}};
 }
 
+// Calls `visit` with the name and the field of each number of a VoteFusion.
+template <class Fusion, class Visit>
+void visit_numbers(Fusion& fusion, const Visit& visit) {
+  visit("label_weight", fusion.label_weight);
+  visit("label_temperature", fusion.label_temperature);
+  visit("temperature", fusion.temperature);
+  visit("word_weight", fusion.word_weight);
+  visit("word_temperature", fusion.word_temperature);
+  visit("rarity", fusion.rarity);
+  visit("p1_without", fusion.p1_without);
+  visit("p1", fusion.p1);
+  visit("p5_without", fusion.p5_without);
+  visit("p5", fusion.p5);
+  visit("psp5_without", fusion.psp5_without);
+  visit("psp5", fusion.psp5);
+  visit("r10_without", fusion.r10_without);
+  visit("r10", fusion.r10);
+}
+
+json::object object_of(const VoteFusion& fusion) {
+  json::object object{{"helps", fusion.helps},
+                      {"pool", fusion.pool},
+                      {"neighbours", fusion.neighbours},
+                      {"validation_documents", fusion.validation_documents}};
+  visit_numbers(fusion, [&](const char* name, double value) { object[name] = value; });
+  return object;
+}
+
+json::object object_of(const DocumentsInfo& documents) {
+  json::object object{
+      {"index", object_of(documents.index)}, {"table", object_of(documents.table)},
+      {"index_kind", documents.index_kind},  {"index_reason", documents.index_reason},
+      {"documents", documents.documents},    {"fusion", object_of(documents.fusion)}};
+  if (documents.words) object["words"] = object_of(*documents.words);
+  return object;
+}
+
 json::object object_of(const GenerationInfo& generation) {
-  return {{"number", generation.number},
-          {"encoder", object_of(generation.encoder)},
-          {"label_index", object_of(generation.label_index)},
-          {"index_kind", generation.index_kind},
-          {"index_reason", generation.index_reason},
-          {"labels", generation.labels}};
+  json::object object{{"number", generation.number},
+                      {"encoder", object_of(generation.encoder)},
+                      {"label_index", object_of(generation.label_index)},
+                      {"index_kind", generation.index_kind},
+                      {"index_reason", generation.index_reason},
+                      {"labels", generation.labels}};
+  if (generation.documents) object["documents"] = object_of(*generation.documents);
+  return object;
 }
 
 [[noreturn]] void throw_corrupt(const std::string& what) {
@@ -108,6 +147,34 @@ void read(EncoderInfo& encoder, const json::object& from) {
   encoder.corpus = number<std::uint32_t>(from, "corpus");
 }
 
+void read(VoteFusion& fusion, const json::object& from) {
+  const json::value& helps = member(from, "helps");
+  if (!helps.is_bool()) throw_corrupt("\"helps\" is neither true nor false");
+  fusion.helps = helps.get_bool();
+  fusion.pool = number<int>(from, "pool");
+  fusion.neighbours = number<int>(from, "neighbours");
+  fusion.validation_documents = number<std::uint64_t>(from, "validation_documents");
+  visit_numbers(fusion, [&](const char* name, double& value) {
+    const json::value& found = member(from, name);
+    if (!found.is_number()) throw_corrupt(fmt::format("\"{}\" is not a number", name));
+    value = found.to_number<double>();
+  });
+  const bool usable = fusion.pool >= 1 && fusion.neighbours >= 1 && fusion.label_weight > 0 &&
+                      fusion.label_temperature > 0 && fusion.temperature > 0 &&
+                      fusion.word_temperature > 0;
+  if (!usable) throw_corrupt("a weight or temperature of the votes is not positive");
+}
+
+void read(DocumentsInfo& documents, const json::object& from) {
+  read(documents.index, object(from, "index"));
+  read(documents.table, object(from, "table"));
+  documents.index_kind = text(from, "index_kind");
+  documents.index_reason = text(from, "index_reason");
+  documents.documents = number<std::uint64_t>(from, "documents");
+  read(documents.fusion, object(from, "fusion"));
+  if (from.contains("words")) read(documents.words.emplace(), object(from, "words"));
+}
+
 void read(GenerationInfo& generation, const json::object& from) {
   generation.number = number<std::uint64_t>(from, "number");
   read(generation.encoder, object(from, "encoder"));
@@ -115,6 +182,7 @@ void read(GenerationInfo& generation, const json::object& from) {
   generation.index_kind = text(from, "index_kind");
   generation.index_reason = text(from, "index_reason");
   generation.labels = number<std::uint64_t>(from, "labels");
+  if (from.contains("documents")) read(generation.documents.emplace(), object(from, "documents"));
 }
 
 template <class Part>

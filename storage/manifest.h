@@ -33,6 +33,37 @@ struct EncoderInfo {
   bool operator==(const EncoderInfo&) const = default;
 };
 
+// How neighbours' labels join the labels' own scores (engine/vote_fusion.h), tuned on the
+// validation part when the documents were indexed.
+struct VoteFusion {
+  bool helps = false;  // there; what queries do that do not say
+  int pool = 100;      // labels whose scores are read
+  double label_weight = 0.7;
+  double label_temperature = 0.08;
+  int neighbours = 100;  // documents nearest by vector, and by words
+  double temperature = 0.12;
+  double word_weight = 0.1;       // what this and label_weight leave is the nearest by vector's
+  double word_temperature = 0.1;  // of scores over the best one
+  double rarity = 0.1;            // exponent that favours votes for rare labels
+  // Measured there, percent: without votes, and with them.
+  std::uint64_t validation_documents = 0;
+  double p1_without = 0, p1 = 0, p5_without = 0, p5 = 0, psp5_without = 0, psp5 = 0;
+  double r10_without = 0, r10 = 0;
+  bool operator==(const VoteFusion&) const = default;
+};
+
+// The second space of a generation: documents, searched by what encodes the queries for labels.
+struct DocumentsInfo {
+  FileRef index;                 // vectors by document id
+  FileRef table;                 // which documents, and the labels of each
+  std::optional<FileRef> words;  // an inverted index of their texts, by row of the table
+  VoteFusion fusion;
+  std::string index_kind;
+  std::string index_reason;
+  std::uint64_t documents = 0;
+  bool operator==(const DocumentsInfo&) const = default;
+};
+
 // What queries are answered from: one encoder and the index of the vectors it made.
 struct GenerationInfo {
   std::uint64_t number = 0;
@@ -41,6 +72,7 @@ struct GenerationInfo {
   std::string index_kind;    // the kind built: "flat", "ivf", "hnsw"
   std::string index_reason;  // why `auto` chose it, or "asked for"
   std::uint64_t labels = 0;
+  std::optional<DocumentsInfo> documents;
   bool operator==(const GenerationInfo&) const = default;
 };
 

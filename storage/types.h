@@ -51,7 +51,14 @@ struct ScoredLabel {
   bool operator==(const ScoredLabel&) const = default;
 };
 
+struct ScoredDocument {
+  DocumentId id{};
+  float score = 0;
+  bool operator==(const ScoredDocument&) const = default;
+};
+
 // Best first; ties by ascending id.
+using DocumentRanking = std::vector<ScoredDocument>;
 using LabelRanking = std::vector<ScoredLabel>;
 
 }  // namespace dexter

@@ -191,6 +191,11 @@ class Verifier {
     if (!manifest.generation) return;
     verify_named_file(manifest.generation->encoder.file);
     verify_named_file(manifest.generation->label_index);
+    if (const auto& documents = manifest.generation->documents) {
+      verify_named_file(documents->index);
+      verify_named_file(documents->table);
+      if (documents->words) verify_named_file(*documents->words);
+    }
   }
 
   void verify_checkpoints() {

@@ -15,11 +15,16 @@ std::string preset_names() {
 
 void ConfigArguments::add_to(CLI::App& app, std::initializer_list<Flag> flags) {
   for (const Flag& flag : flags) flags_.push_back({flag, {}});
-  for (Given& given : flags_)
-    app.add_option(given.flag.name, given.value,
-                   given.flag.description + " [" + given.flag.key + "]")
-        ->type_name(given.flag.type)
-        ->group("Settings");
+  for (Given& given : flags_) {
+    const std::string description = given.flag.description + " [" + given.flag.key + "]";
+    if (*given.flag.type == '\0')
+      app.add_flag(std::string(given.flag.name) + "{true}", given.value, description)
+          ->group("Settings");
+    else
+      app.add_option(given.flag.name, given.value, description)
+          ->type_name(given.flag.type)
+          ->group("Settings");
+  }
   app.add_option("--preset", preset_, preset_names())->type_name("NAME")->group("Settings");
   app.add_option("--config", file_, "a JSON file of values, as `dexter config --write` makes one")
       ->type_name("FILE")

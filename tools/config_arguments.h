@@ -20,7 +20,7 @@ class ConfigArguments {
   struct Flag {
     const char* name;  // "--epochs"
     const char* key;   // "train.epochs"
-    const char* type;  // "N"
+    const char* type;  // "N"; empty where the name alone means true
     std::string description;
   };
 

@@ -12,6 +12,7 @@
 #include "engine/report.h"
 #include "storage/corpus_reader.h"
 #include "storage/file_io.h"
+#include "tools/answer_arguments.h"
 #include "tools/evaluation_source.h"
 #include "tools/figures.h"
 #include "tools/json_output.h"
@@ -27,11 +28,13 @@ struct EvalArguments {
   std::vector<int> at = {1, 3, 5};
   std::vector<double> propensity;
   std::filesystem::path page;
+  AnswerOptions answer;
   int threads = 0;
 };
 
 EvaluatorOptions options_of(const EvalArguments& arguments) {
   EvaluatorOptions options;
+  options.answer = arguments.answer;
   options.at = arguments.at;
   std::sort(options.at.begin(), options.at.end());
   options.at.erase(std::unique(options.at.begin(), options.at.end()), options.at.end());
@@ -182,6 +185,7 @@ Runner add(CLI::App& app, Context& context) {
       ->allow_extra_args(false)
       ->default_str("0.55,1.5")
       ->group(figures);
+  add_answer_options(app, arguments->answer, "Answers");
   app.add_option("--report", arguments->page, "also write a page with plots, one file of HTML")
       ->type_name("FILE.html")
       ->group(figures);

@@ -122,4 +122,15 @@ std::string Table::text(std::size_t indent) const {
   return out;
 }
 
+std::string text_of(const VoteFusion& fusion) {
+  if (fusion.validation_documents == 0)
+    return "off unless asked for: no validation part to measure it on";
+  return fmt::format(
+      "{}: P@1 {:.2f} to {:.2f}, P@5 {:.2f} to {:.2f}, R@10 {:.2f} to {:.2f}, PSP@5 {:.2f} to "
+      "{:.2f} on {} validation documents",
+      fusion.helps ? "on" : "off, it does not help", fusion.p1_without, fusion.p1,
+      fusion.p5_without, fusion.p5, fusion.r10_without, fusion.r10, fusion.psp5_without,
+      fusion.psp5, thousands(fusion.validation_documents));
+}
+
 }  // namespace dexter

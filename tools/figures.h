@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "storage/manifest.h"
+
 namespace dexter {
 
 // Figures and tables as people read them. Pure functions.
@@ -36,5 +38,8 @@ class Table {
   std::string alignment_;
   std::vector<std::vector<std::string>> rows_;
 };
+
+// "on: validation P@1 41.0 to 42.2, ..." or why not.
+std::string text_of(const VoteFusion& fusion);
 
 }  // namespace dexter

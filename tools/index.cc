@@ -15,15 +15,23 @@ namespace dexter {
 namespace {
 
 void print_json(Context& context, const IndexReport& report) {
-  context.terminal.print(json_line({{"generation", report.generation.number},
-                                    {"kind", report.generation.index_kind},
-                                    {"reason", report.generation.index_reason},
-                                    {"labels", report.generation.labels},
-                                    {"unanswerable_labels", report.unanswerable_labels},
-                                    {"dim", report.index.dim},
-                                    {"bytes", report.index.bytes},
-                                    {"encode_seconds", report.encode_seconds},
-                                    {"build_seconds", report.build_seconds}}));
+  boost::json::object object{{"generation", report.generation.number},
+                             {"kind", report.generation.index_kind},
+                             {"reason", report.generation.index_reason},
+                             {"labels", report.generation.labels},
+                             {"unanswerable_labels", report.unanswerable_labels},
+                             {"dim", report.index.dim},
+                             {"bytes", report.index.bytes},
+                             {"encode_seconds", report.encode_seconds},
+                             {"build_seconds", report.build_seconds}};
+  if (const auto& documents = report.generation.documents)
+    object["documents"] = {{"documents", documents->documents},
+                           {"kind", documents->index_kind},
+                           {"reason", documents->index_reason},
+                           {"bytes", documents->index.bytes + documents->table.bytes},
+                           {"memory_helps", documents->fusion.helps},
+                           {"seconds", report.document_seconds}};
+  context.terminal.print(json_line(object));
 }
 
 void print_table(Context& context, const IndexReport& report) {
@@ -43,6 +51,13 @@ void print_table(Context& context, const IndexReport& report) {
   table.row({"memory", size_of(report.index.bytes)})
       .row({"time", fmt::format("{} encoding, {} building", duration_of(report.encode_seconds),
                                 duration_of(report.build_seconds))});
+  if (const auto& documents = report.generation.documents)
+    table
+        .row({"documents", fmt::format("{} in {}, {}", thousands(documents->documents),
+                                       size_of(documents->index.bytes + documents->table.bytes),
+                                       duration_of(report.document_seconds))})
+        .row({"", documents->index_reason})
+        .row({"memory", text_of(documents->fusion)});
   context.terminal.print(table.text());
   context.terminal.remark(
       fmt::format("next: dexter query --store {} \"a text to label\"", context.store.string()));
@@ -60,11 +75,13 @@ ExitCode run_index(Context& context, const ConfigArguments& arguments) {
 
 Runner add(CLI::App& app, Context& context) {
   const auto arguments = std::make_shared<ConfigArguments>();
-  arguments->add_to(app, {{"--kind", "index.kind", "KIND",
-                           "auto, flat (exact), ivf or hnsw; auto chooses by size and memory"},
-                          {"--storage", "index.storage", "FORM",
-                           "what is kept of a label's vector: float32, float16 or byte"},
-                          {"--threads", "runtime.threads", "N", "threads; 0 takes every core"}});
+  arguments->add_to(app,
+                    {{"--kind", "index.kind", "KIND",
+                      "auto, flat (exact), ivf or hnsw; auto chooses by size and memory"},
+                     {"--storage", "index.storage", "FORM",
+                      "what is kept of a label's vector: float32, float16 or byte"},
+                     {"--documents", "index.documents", "", "index the training documents too"},
+                     {"--threads", "runtime.threads", "N", "threads; 0 takes every core"}});
   return [arguments, &context] { return run_index(context, *arguments); };
 }
 
@@ -73,15 +90,18 @@ Runner add(CLI::App& app, Context& context) {
 constinit const Verb kIndexVerb = {
     .name = "index",
     .summary = "encode every label and build the index that queries search",
-    .arguments = "--store DIR [--kind auto|flat|ivf|hnsw] [options]",
+    .arguments = "--store DIR [--kind auto|flat|ivf|hnsw] [--documents] [options]",
     .about =
         "Encodes all labels with the newest trained encoder and commits a new generation: "
         "queries see the old one until that moment and the new one from then on. Starts from "
         "the configuration kept in the store; what is given here is kept for the next time. "
-        "Labels added since the last index are part of the new one.",
+        "Labels added since the last index are part of the new one. With --documents the training "
+        "documents become a second space of the same generation: `dexter query --space documents` "
+        "gives those most alike to a text, and their labels vote beside the labels' own scores.",
     .examples =
         "dexter index --store my-store\n"
-        "dexter index --store my-store --kind hnsw --set index.recall=0.995",
+        "dexter index --store my-store --kind hnsw --set index.recall=0.995\n"
+        "dexter index --store my-store --documents",
     .next =
         "dexter query --store my-store \"a text to label\"\n"
         "dexter eval --store my-store",

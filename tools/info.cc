@@ -140,6 +140,12 @@ void add_model(Table& table, const Catalog& catalog) {
   table.row({"index", fmt::format("generation {}: {} of {} labels", generation.number,
                                   generation.index_kind, thousands(generation.labels))});
   table.row({"", generation.index_reason});
+  if (const auto& documents = generation.documents) {
+    table.row({"documents", fmt::format("{} of {} documents", documents->index_kind,
+                                        thousands(documents->documents))});
+    table.row({"", documents->index_reason});
+    table.row({"memory", text_of(documents->fusion)});
+  }
   if (manifest.trained && manifest.trained->fingerprint != generation.encoder.fingerprint)
     table.row({"", "built by an older encoder; `dexter index` takes the newest"});
   const std::size_t changes = catalog.label_changes().size();

@@ -3,15 +3,19 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <functional>
 #include <memory>
+#include <optional>
 
 #include <spdlog/fmt/fmt.h>
 #include <boost/json.hpp>
 
 #include "storage/file_io.h"
+#include "tools/answer_arguments.h"
 #include "tools/figures.h"
 #include "tools/input_lines.h"
 #include "tools/json_output.h"
+#include "tools/query_documents.h"
 #include "tools/query_source.h"
 #include "tools/threads.h"
 #include "tools/verb.h"
@@ -24,6 +28,7 @@ constexpr std::size_t kBatch = 512;
 struct QueryArguments {
   std::vector<std::string> texts;
   LabelQuery query;
+  std::string space = "labels";
   int threads = 0;
   std::string url;
   std::filesystem::path key_file;
@@ -97,20 +102,53 @@ std::unique_ptr<QuerySource> source_of(const Context& context, const QueryArgume
   return open_store(context.store, arguments.query);
 }
 
+// Who answers texts with documents.
+class DocumentSource {
+ public:
+  DocumentSource(Context& context, const QueryArguments& arguments)
+      : context_(context), query_(arguments.query) {
+    ensure(arguments.url.empty() && !context.store.empty(), ErrorKind::kInvalidInput,
+           "--space documents needs --store; of a server ask POST /v1/query");
+    ensure(query_.only.empty(), ErrorKind::kInvalidInput,
+           "--only names labels, but --space asks for documents; leave one of them out");
+    set_threads(arguments.threads);
+    engine_.emplace(RetrievalEngine::open(context.store));
+  }
+  void answer(std::span<const std::string> texts) const {
+    print_documents(context_, *engine_, texts, query_.k, query_.answer.search);
+    context_.terminal.flush();
+  }
+
+ private:
+  Context& context_;
+  const LabelQuery& query_;
+  std::optional<RetrievalEngine> engine_;
+};
+
 ExitCode run_query(Context& context, const QueryArguments& arguments) {
-  const std::unique_ptr<QuerySource> source = source_of(context, arguments);
+  std::function<void(std::span<const std::string>)> answer_all;
+  std::uint64_t labels = 0;
+  if (arguments.space == "documents") {
+    answer_all = [source = std::make_shared<DocumentSource>(context, arguments)](auto texts) {
+      source->answer(texts);
+    };
+  } else {
+    const std::shared_ptr<QuerySource> source = source_of(context, arguments);
+    if (arguments.texts.empty()) labels = source->label_count();
+    answer_all = [source, &context](auto texts) { answer(context, *source, texts); };
+  }
   if (!arguments.texts.empty()) {
-    answer(context, *source, arguments.texts);
+    answer_all(arguments.texts);
     return ExitCode::kOk;
   }
   const bool typed = ::isatty(STDIN_FILENO) == 1;
   if (typed)
-    context.terminal.remark(fmt::format("{} labels; type a text and press Enter, Ctrl-D ends",
-                                        thousands(source->label_count())));
+    context.terminal.remark(
+        fmt::format("{} labels; type a text and press Enter, Ctrl-D ends", thousands(labels)));
   InputLines input(STDIN_FILENO);
   for (std::vector<std::string> lines; input.next(lines, kBatch);) {
     if (!context.json) drop_blank(lines);
-    if (!lines.empty()) answer(context, *source, lines);
+    if (!lines.empty()) answer_all(lines);
   }
   return ExitCode::kOk;
 }
@@ -118,7 +156,7 @@ ExitCode run_query(Context& context, const QueryArguments& arguments) {
 void add_answers(CLI::App& app, LabelQuery& query) {
   const char* answers = "Answers";
   const auto whole = CLI::Range(0, 1 << 30).description("");
-  app.add_option("-k", query.k, "labels for each text")
+  app.add_option("-k", query.k, "labels, or documents, for each text")
       ->type_name("N")
       ->default_str("5")
       ->check(CLI::Range(1, 1 << 20).description(""))
@@ -128,12 +166,13 @@ void add_answers(CLI::App& app, LabelQuery& query) {
       ->type_name("KEY")
       ->allow_extra_args(false)
       ->group(answers);
-  app.add_option("--probes", query.search.probes,
+  add_answer_options(app, query.answer, answers);
+  app.add_option("--probes", query.answer.search.probes,
                  "ivf: lists read per query; 0 takes what the index was tuned to")
       ->type_name("N")
       ->check(whole)
       ->group(answers);
-  app.add_option("--ef", query.search.ef,
+  app.add_option("--ef", query.answer.search.ef,
                  "hnsw: candidates kept; 0 takes what the index was tuned to")
       ->type_name("N")
       ->check(whole)
@@ -144,6 +183,12 @@ Runner add(CLI::App& app, Context& context) {
   const auto arguments = std::make_shared<QueryArguments>();
   app.add_option("TEXT", arguments->texts, "texts to label; without any, lines of standard input")
       ->group("Texts");
+  app.add_option("--space", arguments->space,
+                 "labels, or the documents of `dexter index --documents`")
+      ->type_name("SPACE")
+      ->default_str("labels")
+      ->check(CLI::IsMember({"labels", "documents"}).description(""))
+      ->group("Answers");
   add_answers(app, arguments->query);
   const char* server = "Server";
   app.add_option("--url", arguments->url, "ask this `dexter serve` instead of opening a store")
@@ -169,11 +214,14 @@ constinit const Verb kQueryVerb = {
     .summary = "find the labels of texts",
     .arguments = "--store DIR|--url URL [-k N] [--json] [TEXT...]",
     .about =
-        "Answers each text with its k best labels and their scores, cosines between -1 and 1. "
+        "Answers each text with its k best labels and their scores, cosines between -1 and 1, "
+        "raised "
+        "for labels that documents alike have, where memory is on. "
         "Lines of standard input are answered as they come, in batches when many are waiting. "
         "With --json every text gives one line: {\"text\": ..., \"labels\": [{\"key\", "
         "\"name\", \"score\"}, ...]}. With --url a running `dexter serve` answers, in the same "
-        "words.",
+        "words. With --space documents the answers are the training documents most alike to each "
+        "text, {\"text\": ..., \"documents\": [{\"key\", \"text\", \"score\", \"labels\"}, ...]}.",
     .examples =
         "dexter query --store my-store \"a grey cat asleep on the sofa\"\n"
         "dexter query --store my-store -k 3 --json < texts.txt > answers.jsonl\n"

@@ -19,12 +19,12 @@ class StoreSource : public QuerySource {
  public:
   StoreSource(const std::filesystem::path& store, LabelQuery query)
       : engine_(RetrievalEngine::open(store)), query_(std::move(query)) {
-    if (!query_.only.empty()) query_.search.only = engine_.ids_of(query_.only);
+    if (!query_.only.empty()) query_.answer.search.only = engine_.ids_of(query_.only);
   }
 
   std::vector<LabelAnswer> answer(std::span<const std::string> texts) override {
     std::vector<LabelAnswer> answers;
-    for (const LabelRanking& ranking : engine_.rank(texts, query_.k, query_.search)) {
+    for (const LabelRanking& ranking : engine_.answer(texts, query_.k, query_.answer)) {
       LabelAnswer& answer = answers.emplace_back();
       answer.labels = engine_.labels(ranking);
       for (const ScoredLabel& scored : ranking) answer.scores.push_back(scored.score);
@@ -74,8 +74,11 @@ class ServerSource : public QuerySource {
   void ask(std::span<const std::string> texts, std::vector<LabelAnswer>& answers) {
     json::object request = {{"texts", json::array(texts.begin(), texts.end())},
                             {"k", query_.k},
-                            {"probes", query_.search.probes},
-                            {"ef", query_.search.ef}};
+                            {"probes", query_.answer.search.probes},
+                            {"ef", query_.answer.search.ef}};
+    if (query_.answer.memory != Memory::kAuto)
+      request["memory"] = query_.answer.memory == Memory::kOn;
+    if (query_.answer.tail != 0) request["tail"] = query_.answer.tail;
     if (!query_.only.empty())
       request["filter"] = {{"keys", json::array(query_.only.begin(), query_.only.end())}};
     read(client_.ask("POST", "/v1/query", json::serialize(request)), [&](const json::value& body) {

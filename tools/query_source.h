@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "engine/http_client.h"
-#include "index/vector_index.h"
+#include "engine/retrieval_engine.h"
 #include "storage/types.h"
 
 namespace dexter {
@@ -17,7 +17,7 @@ namespace dexter {
 struct LabelQuery {
   int k = 5;
   std::vector<std::string> only;  // keys; empty: every label
-  SearchOptions search;
+  AnswerOptions answer;
 };
 
 // The labels of one text, best first, with the score of each.

@@ -1,6 +1,6 @@
-// Queries end to end: text to the names of its best labels, one at a time and in batches, and
-// opening. On the store named by DEXTER_BENCH_STORE; without it on the tiny corpus, which only
-// shows overhead.
+// Queries end to end: text to the names of its best labels, one at a time and in batches, without
+// and with the votes of the store's documents; and opening. On the store named by
+// DEXTER_BENCH_STORE; without it on the tiny corpus, which only shows overhead.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/document_space.h"
 #include "engine/retrieval_engine.h"
 #include "tests/engine/tiny_store.h"
 #include "tests/support/temp_dir.h"
@@ -53,8 +54,8 @@ class Subject {
   std::vector<std::string> texts_;
 };
 
-void answer(const RetrievalEngine& engine, std::span<const std::string> texts) {
-  for (const LabelRanking& ranking : engine.rank(texts, kLabels))
+void answer(const RetrievalEngine& engine, std::span<const std::string> texts, Memory memory) {
+  for (const LabelRanking& ranking : engine.answer(texts, kLabels, {.memory = memory}))
     benchmark::DoNotOptimize(engine.labels(ranking));
 }
 
@@ -68,11 +69,14 @@ double milliseconds_at(std::vector<double>& seconds, double share) {
 void query_batch(benchmark::State& state) {
   const Subject& subject = Subject::get();
   const auto batch = static_cast<std::size_t>(state.range(0));
+  const bool voted = state.range(1) != 0;
+  if (voted && subject.engine().document_space() == nullptr)
+    return state.SkipWithError("the store has no documents; run `dexter index --documents`");
   std::vector<double> seconds;
   std::size_t first = 0;
   for (auto _ : state) {
     const auto start = std::chrono::steady_clock::now();
-    answer(subject.engine(), subject.texts(first, batch));
+    answer(subject.engine(), subject.texts(first, batch), voted ? Memory::kOn : Memory::kOff);
     seconds.push_back(
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
     first += batch;
@@ -83,7 +87,30 @@ void query_batch(benchmark::State& state) {
   state.counters["p50_ms"] = milliseconds_at(seconds, 0.50);
   state.counters["p99_ms"] = milliseconds_at(seconds, 0.99);
 }
-BENCHMARK(query_batch)->ArgName("texts")->Arg(1)->Arg(256)->UseRealTime();
+BENCHMARK(query_batch)
+    ->ArgNames({"texts", "memory"})
+    ->ArgsProduct({{1, 256}, {0, 1}})
+    ->UseRealTime();
+
+// What memory adds to a query: the documents nearest by vector, and by words.
+void documents(benchmark::State& state) {
+  const Subject& subject = Subject::get();
+  const DocumentSpace* space = subject.engine().document_space();
+  if (space == nullptr)
+    return state.SkipWithError("the store has no documents; run `dexter index --documents`");
+  constexpr int kNeighbours = 100;
+  const EmbeddingMatrix queries = subject.engine().encode(subject.texts(0, kTexts));
+  std::size_t text = 0;
+  for (auto _ : state) {
+    if (state.range(0) != 0)
+      benchmark::DoNotOptimize(space->by_words(subject.texts(text, 1)[0], kNeighbours));
+    else
+      benchmark::DoNotOptimize(space->nearest(queries.view().rows(text, 1), kNeighbours));
+    text = (text + 1) % kTexts;
+  }
+  state.counters["documents"] = static_cast<double>(space->size());
+}
+BENCHMARK(documents)->ArgName("by_words")->Arg(0)->Arg(1)->UseRealTime();
 
 void encode_batch(benchmark::State& state) {
   const Subject& subject = Subject::get();

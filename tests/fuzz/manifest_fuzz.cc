@@ -21,7 +21,10 @@ std::vector<std::string> seeds() {
                                       .label_index = {"index-3.bin", 8192, "00112233445566ff"},
                                       .index_kind = "flat",
                                       .index_reason = "asked for",
-                                      .labels = 12};
+                                      .labels = 12,
+                                      .documents = DocumentsInfo{}};
+  indexed.generation->documents->index = indexed.generation->label_index;
+  indexed.generation->documents->table = indexed.generation->label_index;
   indexed.config = R"({"encoder": {"dim": 256}})";
   return {to_json(Manifest{}), to_json(imported), to_json(indexed), R"({"format": 99})"};
 }

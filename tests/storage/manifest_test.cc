@@ -32,7 +32,8 @@ Manifest full_manifest() {
                                        .label_index = {"index/000005.idx", 34, "1122334455667788"},
                                        .index_kind = "hnsw",
                                        .index_reason = "\"many\" labels\n",
-                                       .labels = 7};
+                                       .labels = 7,
+                                       .documents = {}};
   manifest.config = R"({"index.kind":"auto"})";
   return manifest;
 }
@@ -40,6 +41,36 @@ Manifest full_manifest() {
 TEST(Manifest, ComesBackFromJsonAsItWas) {
   EXPECT_EQ(manifest_from_json(to_json(full_manifest())), full_manifest());
   EXPECT_EQ(manifest_from_json(to_json(Manifest{})), Manifest{});
+}
+
+TEST(Manifest, OfAGenerationWithDocumentsComesBackAsItWas) {
+  Manifest manifest = full_manifest();
+  DocumentsInfo& documents = manifest.generation->documents.emplace();
+  documents.index = {"index/000005.documents.idx", 8, "1122334455667788"};
+  documents.table = {"index/000005.table.idx", 9, "1122334455667789"};
+  documents.index_kind = "ivf";
+  documents.index_reason = "many";
+  documents.documents = 6'000'000'000u;
+  documents.fusion.helps = true;
+  documents.fusion.neighbours = 33;
+  documents.fusion.temperature = 0.1;
+  documents.fusion.p1 = 42.123456789;
+  EXPECT_EQ(manifest_from_json(to_json(manifest)), manifest);
+  documents.words = FileRef{"index/000005.words.idx", 10, "112233445566778a"};
+  EXPECT_EQ(manifest_from_json(to_json(manifest)), manifest);
+}
+
+TEST(Manifest, WithVotesThatNoOneCouldCountIsCorrupt) {
+  Manifest manifest = full_manifest();
+  for (double VoteFusion::*number : {&VoteFusion::label_weight, &VoteFusion::label_temperature,
+                                     &VoteFusion::temperature, &VoteFusion::word_temperature}) {
+    DocumentsInfo& documents = manifest.generation->documents.emplace();
+    documents.index.name = documents.table.name = "index/x.idx";
+    documents.fusion.*number = 0;
+    const auto error = error_of([&] { manifest_from_json(to_json(manifest)); });
+    ASSERT_TRUE(error);
+    EXPECT_EQ(error->kind(), ErrorKind::kCorrupt);
+  }
 }
 
 TEST(Manifest, OfANewerFormatIsRefusedWithBothNumbers) {

@@ -57,6 +57,36 @@ TEST(CommandLineFlow, GoesFromACorpusToAnswers) {
   EXPECT_GE(figures.at("P@1").to_number<double>(), 75.0);  // six of the eight documents
 }
 
+TEST(CommandLineFlow, FindsDocumentsAndLetsThemVote) {
+  const TinyRun tiny;
+  tiny.make_all();
+  const std::string text = "Two dogs chased a rabbit across the field.";
+  const std::vector<std::string> query = {"query", "--store", tiny.store, "--space", "documents",
+                                          "-k",    "2",       "--json",   text};
+  EXPECT_EQ(run(query).code, 3);
+  const json::object indexed =
+      json_of({"index", "--store", tiny.store, "--documents", "--kind", "flat", "--json"});
+  EXPECT_EQ(indexed.at("documents").at("documents"), 32);
+  const json::array found = json_of(query).at("documents").as_array();
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[0].at("key"), "train-1");
+  EXPECT_EQ(found[0].at("text"), text);
+  EXPECT_EQ(found[0].at("labels").at(0).at("key"), "animals");
+  EXPECT_NEAR(found[0].at("score").to_number<double>(), 1, 1e-3);
+  EXPECT_THAT(run_ok({"info", "--store", tiny.store}).out, HasSubstr("flat of 32 documents"));
+  const auto answer = [&](const char* memory) {
+    return first_key(json_of({"query", "--store", tiny.store, "--memory", memory, "--json", text}));
+  };
+  EXPECT_EQ(answer("on"), "animals");
+  EXPECT_EQ(answer("off"), "animals");
+  const json::object figures =
+      json_of({"eval", "--store", tiny.store, "--memory", "on", "--tail", "0.1", "--json"});
+  EXPECT_GE(figures.at("P@1").to_number<double>(), 75.0);
+  EXPECT_EQ(
+      run({"query", "--store", tiny.store, "--space", "documents", "--only", "music", "x"}).code,
+      2);
+}
+
 TEST(CommandLineFlow, AnswersAnAddedLabelAtTheNextQueryAndForgetsARemovedOne) {
   const TinyRun tiny;
   tiny.make_all();

@@ -15,7 +15,7 @@ foreach(header IN ITEMS
     encoders/transformer_options.h
     engine/bm25.h engine/demo_bank.h engine/demo_prompt.h engine/demo_retriever.h engine/demo_strategies.h
     engine/retrieval_metrics.h
-    engine/changed_labels.h engine/config.h engine/evaluator.h engine/history.h engine/live_store.h engine/metrics.h
+    engine/changed_labels.h engine/config.h engine/document_options.h engine/evaluator.h engine/history.h engine/live_store.h engine/metrics.h
     engine/offline.h engine/report.h engine/retrieval_engine.h engine/serve_options.h)
   get_filename_component(folder ${header} DIRECTORY)
   install(FILES ${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/dexter/${folder})

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstdint>
+
+#include "engine/config.h"
+#include "storage/catalog.h"
+#include "storage/embedding_matrix.h"
+#include "storage/progress.h"
+
+namespace dexter {
+
+class Encoder;
+
+// Encodes the training documents of the store and writes the files of a generation's second space,
+// `number` in their names: an index of the vectors, a table of their labels, and, of natural text,
+// an index of their words. Documents without any feature that the encoder knows are left out.
+// `queries` [n x dim] tune the index. Nothing is committed. Errors: as build_index; kInvalidInput
+// for more documents than 32 bits number.
+DocumentsInfo index_documents(const Catalog& catalog, const Encoder& encoder,
+                              const DocumentOptions& options, std::uint64_t number,
+                              EmbeddingView queries, const Progress& progress);
+
+}  // namespace dexter
