@@ -240,8 +240,10 @@ Bm25Index Bm25Index::load(const fs::path& root, const FileRef& ref) {
   auto impl = std::make_unique<Impl>();
   const SectionFileReader& file = impl->file.emplace(root, ref, kFileType, kFileVersion);
   const auto refuse = [&](std::string_view what) {
-    throw Error(ErrorKind::kCorrupt,
-                fmt::format("loading the words {}: {}; build the index again", ref.name, what));
+    throw Error(
+        ErrorKind::kCorrupt,
+        fmt::format("loading the words {}: {}; build the index or import the demonstrations again",
+                    ref.name, what));
   };
   try {
     const boost::json::object about = boost::json::parse(file.text("about")).as_object();

@@ -178,7 +178,7 @@ TEST(Bm25Index, RefusesAFileWhosePartsContradictEachOther) {
     const FileRef file = write(letters, postings, row);
     expect_error(
         ErrorKind::kCorrupt, [&] { Bm25Index::load(folder.path(), file); }, "words.idx",
-        "import the demonstrations again");
+        "build the index or import the demonstrations again");
   }
 }
 
