@@ -70,7 +70,7 @@ TEST(CommandLineFlow, FindsDocumentsAndLetsThemVote) {
   const json::array found = json_of(query).at("documents").as_array();
   ASSERT_EQ(found.size(), 2U);
   EXPECT_EQ(found[0].at("key"), "train-1");
-  EXPECT_EQ(found[0].at("text"), text);
+  EXPECT_EQ(std::string(found[0].at("text").as_string()), text);
   EXPECT_EQ(found[0].at("labels").at(0).at("key"), "animals");
   EXPECT_NEAR(found[0].at("score").to_number<double>(), 1, 1e-3);
   EXPECT_THAT(run_ok({"info", "--store", tiny.store}).out, HasSubstr("flat of 32 documents"));
