@@ -98,6 +98,8 @@ TEST(TransformerTrainer, LearnsFromEveryLoss) {
   for (const LossKind& row : loss_kinds()) {
     Training training;
     training.loss.name = row.name;
+    // This tower's vectors begin so alike that comic would take every label as found.
+    training.loss.correction = 1;
     const auto encoder = training.trained();
     EXPECT_GE(testing::precision_at_1(*encoder, training.set.labels, training.set.train), 95)
         << row.name;
