@@ -40,10 +40,10 @@ views.catalogue = startCatalogue(showServed);
 views.figures = startFigures();
 window.addEventListener("hashchange", show);
 show();
-const wait = async () => views.query.served(await showServed());
+const start = async () => views.query.served(await showServed());
 byId("key").addEventListener("change", async () => {
   showAlert("");
-  await wait();
+  await start();
   show();
 });
-await wait();
+await start();

@@ -20,9 +20,9 @@ function requestOf(space, k) {
   return request;
 }
 
-function row(name, key, score) {
-  const detail = key && key !== name ? el("small", {}, key) : null;
-  return el("li", {}, el("span", { class: "name" }, name, detail), el("span", { class: "score" }, number(score, 3)),
+function row(name, detail, score) {
+  const below = detail && detail !== name ? el("small", {}, detail) : null;
+  return el("li", {}, el("span", { class: "name" }, name, below), el("span", { class: "score" }, number(score, 3)),
     el("div", { class: "bar", "aria-hidden": "true" }, el("span", { share: score })));
 }
 
@@ -35,8 +35,8 @@ function showTiming(timing, whole) {
 }
 
 function documentRow(found) {
-  const text = found.text ?? found.key;
-  return row(text, text === found.key ? "" : found.key, found.score);
+  const labels = (found.labels ?? []).map((label) => label.name).join(" · ");
+  return row(found.text || found.key, labels || found.key, found.score);
 }
 
 async function showExamples(signal) {
@@ -128,6 +128,18 @@ async function followFilter() {
   }
 }
 
+// Whether this store answers with documents too: a server that cannot does not describe it.
+async function findDocuments() {
+  try {
+    const api = await ask("GET", "/openapi.json");
+    if (!api.components.schemas.Query.properties.space) return false;
+    await ask("POST", "/v1/query", { text: "a", k: 1, space: "documents" });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export function startQuery() {
   byId("query-form").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -148,8 +160,8 @@ export function startQuery() {
   });
   return {
     enter: () => byId("text").focus(),
-    served: (info) => {
-      hasDocuments = Boolean(info?.spaces?.includes("documents"));
+    served: async (info) => {
+      hasDocuments = info !== null && await findDocuments();
       byId("spaces").hidden = !hasDocuments;
       if (byId("text").value) update();
     },

@@ -2,6 +2,8 @@
 
 usage: page_test.py DEXTER [SCREENSHOTS]     the binary; a folder for pictures of the pages, which is made
 """
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -9,7 +11,7 @@ import unittest
 from pathlib import Path
 
 from browser import Browser, find_browser
-from served_store import make_store, start
+from served_store import dexter, make_store, start
 
 BINARY, *REST = sys.argv[1:]
 PICTURES = Path(REST[0]) if REST else None
@@ -115,6 +117,28 @@ class PageTest(unittest.TestCase):
         self.page.press("Enter")  # the button that has the focus
         self.page.until("document.getElementById('catalogue-note').innerText.startsWith('Removed')")
         self.assertEqual(self.page.run("document.querySelectorAll('main img, #labels tr').length"), 0)
+
+    def test_documents_appear_where_the_store_has_them(self):
+        self.assertTrue(self.page.run("document.getElementById('spaces').hidden"))
+        if "--documents" not in subprocess.run([BINARY, "index", "--help"], capture_output=True, text=True).stdout:
+            self.skipTest("this build has no space of documents")
+        store = Path(self.folder.name) / "with-documents"
+        shutil.copytree(self.store, store)
+        dexter(BINARY, "index", "--store", store, "--documents")
+        server, url = start(BINARY, store)
+        try:
+            self.page.open(url + "/")
+            self.page.until("!document.getElementById('spaces').hidden")
+            self.ask(TEXT)
+            self.page.until("!document.getElementById('examples-card').hidden")
+            self.assertIn("something about", self.page.text("#examples .name"))
+            self.page.click("#spaces input[value=documents]")
+            self.page.until("document.getElementById('query-status').innerText.startsWith('10 documents')")
+            self.assertIn("something about", self.page.text("#ranked .name"))
+            if PICTURES:
+                self.page.screenshot(PICTURES / "documents.png")
+        finally:
+            self.stop(server)
 
     def test_shows_figures(self):
         self.go("#figures")
