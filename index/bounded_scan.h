@@ -21,7 +21,7 @@ ByteIsa best_byte_isa();
 // there is none; empty: the place.
 struct BoundedRows {
   const ByteRows* bytes = nullptr;
-  EmbeddingView vectors;
+  RowSource vectors;
   std::span<const std::uint32_t> slots = {};
 };
 

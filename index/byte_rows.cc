@@ -9,7 +9,6 @@
 namespace dexter {
 namespace {
 
-constexpr int kRowLimit = 127;
 constexpr double kRoundUp = 1 + 1e-6;  // of a bound on its way to float32
 
 std::size_t groups_of(int dim) { return (static_cast<std::size_t>(dim) + 3) / 4; }
@@ -70,7 +69,7 @@ ByteRows::ByteRows(EmbeddingView rows, std::size_t places, std::span<const std::
         bounds.error[lane] = std::numeric_limits<float>::quiet_NaN();
         continue;
       }
-      const ByteVector bytes = to_bytes(rows.row(row), kRowLimit, codes);
+      const ByteVector bytes = to_bytes(rows.row(row), kLimit, codes);
       bounds.scale[lane] = bytes.scale;
       bounds.error[lane] = bytes.error;
       bounds.norm[lane] = bytes.norm;
@@ -88,6 +87,14 @@ ByteRows::ByteRows(std::size_t rows, int dim, std::span<const std::uint8_t> code
     : rows_(rows), groups_(groups_of(dim)), codes_(codes), bounds_(bounds) {
   assert(codes.size() == code_bytes(rows, dim) && bounds.size() == block_count(rows));
   measure();
+}
+
+void ByteRows::decode(std::size_t row, std::span<float> out) const {
+  const std::size_t lane = row % kLanes;
+  const std::uint8_t* const codes = block(row / kLanes) + lane * 4;
+  const float scale = bounds_[row / kLanes].scale[lane];
+  for (std::size_t j = 0; j < out.size(); ++j)
+    out[j] = scale * static_cast<float>(codes[j / 4 * kLanes * 4 + j % 4] - 128);
 }
 
 void ByteRows::measure() {

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "index/row_source.h"
 #include "storage/embedding_matrix.h"
 
 namespace dexter {
@@ -18,10 +19,11 @@ inline constexpr std::uint32_t kNoRow = std::numeric_limits<std::uint32_t>::max(
 // Codes stand in blocks of 16 rows, four components of each row side by side: code (i, j) at
 // ((i / 16 * groups + j / 4) * 16 + i % 16) * 4 + j % 4. Rows of zero fill the last panel of 8
 // blocks, and kernels may read them. Immutable; safe from many threads.
-class ByteRows {
+class ByteRows final : public CompactRows {
  public:
   static constexpr std::size_t kLanes = 16;
   static constexpr std::size_t kPanel = 8;
+  static constexpr int kLimit = 127;  // codes are 128 and at most this more or less
 
   // What a block's rows are known by, lane by lane.
   struct Bounds {
@@ -53,6 +55,7 @@ class ByteRows {
   const Bounds& bounds(std::size_t b) const { return bounds_[b]; }
   std::span<const std::uint8_t> codes() const { return codes_; }
   std::span<const Bounds> bounds() const { return bounds_; }
+  void decode(std::size_t row, std::span<float> out) const override;
   float largest_norm() const { return largest_norm_; }  // no vector is longer
 
  private:

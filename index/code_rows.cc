@@ -14,7 +14,7 @@ namespace dexter {
 namespace {
 
 constexpr std::size_t kLine = 64;  // bytes
-constexpr int kRowLimit = 127;
+constexpr int kRowLimit = ByteRows::kLimit;
 
 // sums[i] = sum over components of row code * query code of the rows at rows[0] to rows[count - 1].
 using Products = void (*)(const std::uint8_t* const* rows, std::size_t count,
@@ -190,6 +190,12 @@ void CodeRows::prefetch(std::size_t row) const {
   __builtin_prefetch(&scales_[row]);
 }
 
+void CodeRows::decode(std::size_t row, std::span<float> out) const {
+  const std::uint8_t* const codes = &codes_[row * stride_];
+  for (std::size_t j = 0; j < out.size(); ++j)
+    out[j] = scales_[row] * static_cast<float>(codes[j] - 128);
+}
+
 namespace {
 
 // Their bytes stay in the second-level cache while all queries pass over them.
@@ -208,7 +214,7 @@ void look(const CodeRows& codes, std::span<const CodeRows::Query> queries,
 }  // namespace
 
 std::vector<std::vector<Hit>> code_scan(EmbeddingView queries, const Wanted& wanted,
-                                        const CodeRows& codes, EmbeddingView vectors,
+                                        const CodeRows& codes, const RowSource& vectors,
                                         std::span<const std::uint32_t> allowed) {
   const std::size_t count = queries.rows();
   std::vector<CodeRows::Query> asked;

@@ -7,6 +7,7 @@
 
 #include "index/contenders.h"
 #include "index/huge_vector.h"
+#include "index/row_source.h"
 #include "storage/embedding_matrix.h"
 
 namespace dexter {
@@ -14,7 +15,7 @@ namespace dexter {
 // A copy of vectors in one byte a value, row by row, for scores of single rows: component j of row
 // i is about scale_i * (code_ij - 128), with the bounds of ByteRows. Rows are padded to 64 bytes.
 // Immutable; safe from many threads.
-class CodeRows {
+class CodeRows final : public CompactRows {
  public:
   struct Query {
     std::vector<std::int8_t> codes;
@@ -41,6 +42,7 @@ class CodeRows {
   // Where their inner product surely lies.
   Interval interval(const Query& query, std::uint32_t row) const;
   void prefetch(std::size_t row) const;
+  void decode(std::size_t row, std::span<float> out) const override;
 
   std::size_t bytes() const { return codes_.size() + 3 * scales_.size() * sizeof(float); }
 
@@ -59,7 +61,7 @@ class CodeRows {
 // those of `allowed`, which ascend. Scores are RowScan's, bit for bit. Answers of each query, in
 // order. Uses OpenMP threads, over the rows.
 std::vector<std::vector<Hit>> code_scan(EmbeddingView queries, const Wanted& wanted,
-                                        const CodeRows& codes, EmbeddingView vectors,
+                                        const CodeRows& codes, const RowSource& vectors,
                                         std::span<const std::uint32_t> allowed);
 
 }  // namespace dexter

@@ -51,14 +51,14 @@ std::vector<Hit> settled(std::span<const float> query, std::span<const Contender
     for (const Interval& interval : search->intervals()) lower.push_back(interval.lower);
   float floor = wanted.at_least;
   if (lower.size() >= wanted.k) floor = std::max(floor, kth_lower(lower, wanted.k));
-  std::vector<Candidate> candidates;
+  std::vector<Place> places;
   for (const Contenders* search : searches)
     for (const Interval& interval : search->intervals())
       if (interval.upper >= floor)
-        candidates.push_back({rows.vectors.row(interval.row).data(),
-                              rows.slots.empty() ? interval.row : rows.slots[interval.row]});
-  std::vector<Hit> best(std::min(wanted.k, candidates.size()));
-  rescore(query, candidates, best);
+        places.push_back(
+            {interval.row, rows.slots.empty() ? interval.row : rows.slots[interval.row]});
+  std::vector<Hit> best(std::min(wanted.k, places.size()));
+  rescore(query, rows.vectors, places, best);
   const auto below = [&](const Hit& hit) { return hit.score < wanted.at_least; };
   best.erase(std::ranges::find_if(best, below), best.end());
   return best;

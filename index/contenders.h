@@ -66,7 +66,7 @@ class Contenders {
 
 // Vectors [places x dim] and the number that answers call each by; empty `slots`: the place.
 struct NumberedRows {
-  EmbeddingView vectors;
+  RowSource vectors;
   std::span<const std::uint32_t> slots = {};
 };
 

@@ -12,7 +12,7 @@ constexpr std::size_t kRowsAtOnce = 4096;
 constexpr std::size_t kRowsOfATask = 256;
 
 struct Places {
-  EmbeddingView vectors;
+  const RowSource& vectors;
   std::span<const std::uint32_t> places, numbers;
 };
 
@@ -22,10 +22,10 @@ std::vector<Hit> one_query(std::span<const float> query, std::size_t k, const Pl
 #pragma omp parallel for schedule(static) if (count > 2 * kRowsOfATask)
   for (std::size_t first = 0; first < count; first += kRowsOfATask) {
     const std::size_t taken = std::min(kRowsOfATask, count - first);
-    std::vector<Candidate> candidates(taken);
+    std::vector<Place> places(taken);
     for (std::size_t i = 0; i < taken; ++i)
-      candidates[i] = {rows.vectors.row(rows.places[first + i]).data(), rows.numbers[first + i]};
-    score_all(query, candidates, std::span(hits).subspan(first, taken));
+      places[i] = {rows.places[first + i], rows.numbers[first + i]};
+    score_all(query, rows.vectors, places, std::span(hits).subspan(first, taken));
   }
   const auto last = hits.begin() + static_cast<std::ptrdiff_t>(std::min(k, count));
   if (last != hits.end()) std::nth_element(hits.begin(), last, hits.end(), ranks_before);
@@ -40,9 +40,13 @@ std::vector<Hit> many_queries(EmbeddingView queries, std::size_t k, const Places
     const std::size_t taken = std::min(kRowsAtOnce, rows.places.size() - first);
     RowBlocks blocks(taken, queries.dim());
     // Sixteen rows share their cache lines: a block is one thread's.
-#pragma omp parallel for schedule(static, RowBlocks::kLanes) if (taken > kRowsOfATask)
-    for (std::size_t i = 0; i < taken; ++i)
-      blocks.set_row(i, rows.vectors.row(rows.places[first + i]));
+#pragma omp parallel if (taken > kRowsOfATask)
+    {
+      std::vector<float> room(static_cast<std::size_t>(queries.dim()));
+#pragma omp for schedule(static, RowBlocks::kLanes)
+      for (std::size_t i = 0; i < taken; ++i)
+        blocks.set_row(i, rows.vectors.row(rows.places[first + i], room));
+    }
     scan.add(blocks, static_cast<std::uint32_t>(first));
   }
   std::vector<Hit> hits = scan.take();
@@ -54,7 +58,7 @@ std::vector<Hit> many_queries(EmbeddingView queries, std::size_t k, const Places
 }  // namespace
 
 std::vector<std::vector<Hit>> gather_scan(EmbeddingView queries, const Wanted& wanted,
-                                          EmbeddingView vectors,
+                                          const RowSource& vectors,
                                           std::span<const std::uint32_t> places,
                                           std::span<const std::uint32_t> numbers) {
   std::vector<std::vector<Hit>> best(queries.rows());

@@ -17,7 +17,7 @@ inline bool worth_gathering(std::size_t some, std::size_t all) { return some < a
 // answers call `numbers`, which ascend. Scores are RowScan's, bit for bit. Answers of each query,
 // in order. Uses OpenMP threads.
 std::vector<std::vector<Hit>> gather_scan(EmbeddingView queries, const Wanted& wanted,
-                                          EmbeddingView vectors,
+                                          const RowSource& vectors,
                                           std::span<const std::uint32_t> places,
                                           std::span<const std::uint32_t> numbers);
 

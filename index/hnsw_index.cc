@@ -29,19 +29,22 @@ std::span<const std::byte> bytes_of(const T& values) {
 class HnswIndex final : public RankedIndex {
  public:
   HnswIndex(IndexCore core, EmbeddingMatrix rows)
-      : RankedIndex(std::move(core)), own_rows_(std::move(rows)), rows_(own_rows_), codes_(rows_) {
+      : RankedIndex(std::move(core)),
+        codes_(rows),
+        rows_(this->core().options.storage, std::move(rows), codes_) {
     const IndexOptions& options = this->core().options;
     graph_ = build_graph(
-        codes_, rows_.rows(),
+        codes_, rows_.size(),
         {.links = options.links, .ef_construction = options.ef_construction, .seed = options.seed});
   }
-  // `reader` owns what `rows` borrows.
-  HnswIndex(IndexCore core, EmbeddingView rows, CodeRows codes, Graph graph,
+  // `reader` owns the rows.
+  HnswIndex(IndexCore core, CodeRows codes, Graph graph,
             std::shared_ptr<const SectionFileReader> reader)
       : RankedIndex(std::move(core)),
         reader_(std::move(reader)),
-        rows_(rows),
         codes_(std::move(codes)),
+        rows_(this->core().options.storage, *reader_, this->core().ids.size(), this->core().dim,
+              codes_),
         graph_(std::move(graph)) {}
 
   void tune(const SortedRows& rows, EmbeddingView queries) {
@@ -51,34 +54,34 @@ class HnswIndex final : public RankedIndex {
  protected:
   std::vector<Hit> hits(EmbeddingView queries, int k, const SearchOptions& options) const override {
     const auto ef = static_cast<std::size_t>(options.ef > 0 ? options.ef : core().options.ef);
-    const std::size_t each = std::min(with_margin(k), rows_.rows());
-    const std::size_t kept = std::min(std::max(ef, each), rows_.rows());
+    const std::size_t each = std::min(with_margin(k), rows_.size());
+    const std::size_t kept = std::min(std::max(ef, each), rows_.size());
     const auto width = static_cast<std::size_t>(k);
     std::vector<Hit> best(queries.rows() * width);
 #pragma omp parallel for schedule(dynamic) if (queries.rows() > 1)
     for (std::size_t i = 0; i < queries.rows(); ++i) {
       const std::vector<Hit> found = walk(graph_.view(), codes_, queries.row(i), kept);
-      std::vector<Candidate> candidates;
+      std::vector<Place> places;
       for (const Hit& hit : std::span(found).first(std::min(each, found.size())))
-        candidates.push_back({rows_.row(hit.row).data(), hit.row});
-      rescore(queries.row(i), candidates, std::span(best).subspan(i * width, width));
+        places.push_back({hit.row, hit.row});
+      rescore(queries.row(i), rows_.source(), places, std::span(best).subspan(i * width, width));
     }
     return best;
   }
   std::vector<std::vector<Hit>> exact_hits(
       EmbeddingView queries, const Wanted& wanted,
       const std::vector<std::uint32_t>* allowed) const override {
-    if (allowed != nullptr) return code_scan(queries, wanted, codes_, rows_, *allowed);
-    std::vector<std::uint32_t> all(rows_.rows());
+    if (allowed != nullptr) return code_scan(queries, wanted, codes_, rows_.source(), *allowed);
+    std::vector<std::uint32_t> all(rows_.size());
     std::iota(all.begin(), all.end(), 0U);
-    return code_scan(queries, wanted, codes_, rows_, all);
+    return code_scan(queries, wanted, codes_, rows_.source(), all);
   }
   std::size_t row_bytes() const override {
-    return values().size_bytes() + codes_.bytes() + bytes_of(graph_.base).size() +
+    return rows_.bytes() + codes_.bytes() + bytes_of(graph_.base).size() +
            bytes_of(graph_.upper_begins).size() + bytes_of(graph_.upper).size();
   }
   void save_rows(SectionFileWriter& writer) const override {
-    writer.add("rows", std::as_bytes(values()));
+    rows_.save(writer);
     writer.add("codes", std::as_bytes(codes_.codes()));
     writer.add("bounds", bytes_of(codes_.bounds()));
     writer.add("links", bytes_of(graph_.base));
@@ -88,14 +91,9 @@ class HnswIndex final : public RankedIndex {
   }
 
  private:
-  std::span<const float> values() const {
-    return {rows_.data(), rows_.rows() * static_cast<std::size_t>(rows_.dim())};
-  }
-
   std::shared_ptr<const SectionFileReader> reader_;
-  EmbeddingMatrix own_rows_;
-  EmbeddingView rows_;
   CodeRows codes_;  // walked by; `rows_` give the scores
+  RowStore rows_;
   Graph graph_;
 };
 
@@ -162,13 +160,11 @@ std::unique_ptr<VectorIndex> load_hnsw_index(IndexCore core,
       "loading an hnsw index: an earlier version of dexter wrote it, and this one has a graph of "
       "its own; build the index again");
   const std::size_t rows = core.ids.size();
-  const auto dim = static_cast<std::size_t>(core.dim);
-  const EmbeddingView view(section_of<float>(*reader, "rows", rows * dim).data(), rows, core.dim);
   CodeRows codes(core.dim,
                  section_of<std::uint8_t>(*reader, "codes", rows * CodeRows::stride(core.dim)),
                  section_of<ByteVector>(*reader, "bounds", rows));
   Graph graph = loaded_graph(*reader, core.options.links, rows);
-  return std::make_unique<HnswIndex>(std::move(core), view, std::move(codes), std::move(graph),
+  return std::make_unique<HnswIndex>(std::move(core), std::move(codes), std::move(graph),
                                      std::move(reader));
 }
 

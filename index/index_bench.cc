@@ -24,9 +24,10 @@ double seconds_since(Clock::time_point start) {
 }
 
 std::string setting_of(const IndexOptions& built) {
-  if (built.kind == "ivf") return fmt::format("{} lists, {} probes", built.lists, built.probes);
-  if (built.kind == "hnsw") return fmt::format("{} links, ef {}", built.links, built.ef);
-  return "exact";
+  std::string setting = "exact";
+  if (built.kind == "ivf") setting = fmt::format("{} lists, {} probes", built.lists, built.probes);
+  if (built.kind == "hnsw") setting = fmt::format("{} links, ef {}", built.links, built.ef);
+  return built.storage == "float32" ? setting : setting + ", " + built.storage;
 }
 
 // All answers in batches. [queries x k]

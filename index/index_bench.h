@@ -12,7 +12,7 @@ namespace dexter {
 // What a user asks of one kind of index on his own vectors and queries.
 struct IndexMeasurement {
   std::string kind;
-  std::string setting;  // "exact", "1,024 lists, 24 probes", "32 links, ef 96"
+  std::string setting;  // "exact", "1,024 lists, 24 probes", "32 links, ef 96, byte"
   int batch = 0;
   double filter = 1;              // share of the vectors that were searched
   double queries_per_second = 0;  // best of three passes over the queries

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <optional>
 
 #include <spdlog/fmt/fmt.h>
 
@@ -53,26 +54,27 @@ class IvfIndex final : public RankedIndex {
   // Builds: `rows` by number.
   IvfIndex(IndexCore core, EmbeddingMatrix centroids, Lists lists, const SortedRows& rows)
       : RankedIndex(std::move(core)), centroids_(std::move(centroids)), lists_(std::move(lists)) {
-    own_vectors_ = EmbeddingMatrix(lists_.slots.size(), rows.dim());
+    EmbeddingMatrix vectors(lists_.slots.size(), rows.dim());
     std::vector<std::uint32_t> places(lists_.slots.size());
     for (std::uint32_t place = 0; place < places.size(); ++place) {
       const std::uint32_t row = lists_.slots[place];
       places[place] = row == kNoRow ? kNoRow : place;
-      if (row != kNoRow) std::ranges::copy(rows.row(row), own_vectors_.row(place).begin());
+      if (row != kNoRow) std::ranges::copy(rows.row(row), vectors.row(place).begin());
     }
-    vectors_ = own_vectors_;
-    bytes_ = ByteRows(vectors_, places);
+    bytes_ = ByteRows(vectors, places);
+    rows_.emplace(this->core().options.storage, std::move(vectors), bytes_);
     place_rows();
   }
-  // `reader` owns what `vectors` and `bytes` borrow.
-  IvfIndex(IndexCore core, EmbeddingMatrix centroids, Lists lists, EmbeddingView vectors,
-           ByteRows bytes, std::shared_ptr<const SectionFileReader> reader)
+  // `reader` owns what `bytes` borrows.
+  IvfIndex(IndexCore core, EmbeddingMatrix centroids, Lists lists, ByteRows bytes,
+           std::shared_ptr<const SectionFileReader> reader)
       : RankedIndex(std::move(core)),
         reader_(std::move(reader)),
         centroids_(std::move(centroids)),
         lists_(std::move(lists)),
-        vectors_(vectors),
         bytes_(std::move(bytes)) {
+    rows_.emplace(this->core().options.storage, *reader_, lists_.slots.size(), this->core().dim,
+                  bytes_);
     place_rows();
   }
 
@@ -87,14 +89,14 @@ class IvfIndex final : public RankedIndex {
       EmbeddingView queries, const Wanted& wanted,
       const std::vector<std::uint32_t>* allowed) const override;
   std::size_t row_bytes() const override {
-    return place_of_.size() * sizeof(std::uint32_t) + values().size_bytes() +
-           bytes_.codes().size_bytes() + bytes_.bounds().size_bytes() +
+    return place_of_.size() * sizeof(std::uint32_t) + rows_->bytes() + bytes_.codes().size_bytes() +
+           bytes_.bounds().size_bytes() +
            (lists_.slots.size() + lists_.begins.size()) * sizeof(std::uint32_t) +
            centroids_.rows() * static_cast<std::size_t>(core().dim) * sizeof(float) +
            centroid_bytes_.codes().size_bytes();
   }
   void save_rows(SectionFileWriter& writer) const override {
-    writer.add("rows", std::as_bytes(values()));
+    rows_->save(writer);
     writer.add("codes", std::as_bytes(bytes_.codes()));
     writer.add("bounds", std::as_bytes(bytes_.bounds()));
     writer.add("slots", std::as_bytes(std::span(lists_.slots)));
@@ -105,10 +107,6 @@ class IvfIndex final : public RankedIndex {
   }
 
  private:
-  std::span<const float> values() const {
-    return {vectors_.data(), vectors_.rows() * static_cast<std::size_t>(vectors_.dim())};
-  }
-
   void place_rows() {
     place_of_.resize(core().ids.size());
     for (std::uint32_t place = 0; place < lists_.slots.size(); ++place)
@@ -119,9 +117,8 @@ class IvfIndex final : public RankedIndex {
   EmbeddingMatrix centroids_;
   ByteRows centroid_bytes_{centroids_};
   Lists lists_;
-  EmbeddingMatrix own_vectors_;
-  EmbeddingView vectors_;  // [places x dim]
   ByteRows bytes_;
+  std::optional<RowStore> rows_;         // by place
   std::vector<std::uint32_t> place_of_;  // each row
 };
 
@@ -131,7 +128,7 @@ std::vector<Hit> IvfIndex::hits(EmbeddingView queries, int k, const SearchOption
   // Exact, so the lists read do not depend on the size of the batch.
   const std::vector<Hit> nearest = bounded_scan(queries, probes, {&centroid_bytes_, centroids_});
   const auto each = static_cast<std::size_t>(probes), width = static_cast<std::size_t>(k);
-  const BoundedRows rows{&bytes_, vectors_, lists_.slots};
+  const BoundedRows rows{&bytes_, rows_->source(), lists_.slots};
   std::vector<Hit> best(queries.rows() * width);
 #pragma omp parallel for schedule(dynamic) if (queries.rows() > 1)
   for (std::size_t i = 0; i < queries.rows(); ++i) {
@@ -145,13 +142,13 @@ std::vector<Hit> IvfIndex::hits(EmbeddingView queries, int k, const SearchOption
 
 std::vector<std::vector<Hit>> IvfIndex::exact_hits(
     EmbeddingView queries, const Wanted& wanted, const std::vector<std::uint32_t>* allowed) const {
-  const BoundedRows rows{&bytes_, vectors_, lists_.slots};
+  const BoundedRows rows{&bytes_, rows_->source(), lists_.slots};
   if (allowed == nullptr) return bounded_scan(queries, wanted, rows, {});
   std::vector<std::uint32_t> places;
   places.reserve(allowed->size());
   for (const std::uint32_t row : *allowed) places.push_back(place_of_[row]);
   if (worth_gathering(allowed->size(), place_of_.size()))
-    return gather_scan(queries, wanted, vectors_, places, *allowed);
+    return gather_scan(queries, wanted, rows_->source(), places, *allowed);
   return bounded_scan(queries, wanted, rows, lanes_of(places, bytes_.blocks()));
 }
 
@@ -247,13 +244,11 @@ std::unique_ptr<VectorIndex> load_ivf_index(IndexCore core,
   check_lists(lists, core.ids.size());
   EmbeddingMatrix centroids(count, core.dim);
   std::ranges::copy(section_of<float>(*reader, "centroids", count * dim), centroids.data());
-  const EmbeddingView vectors(section_of<float>(*reader, "rows", places * dim).data(), places,
-                              core.dim);
   ByteRows bytes(places, core.dim,
                  section_of<std::uint8_t>(*reader, "codes", ByteRows::code_bytes(places, core.dim)),
                  section_of<ByteRows::Bounds>(*reader, "bounds", ByteRows::block_count(places)));
   return std::make_unique<IvfIndex>(std::move(core), std::move(centroids), std::move(lists),
-                                    vectors, std::move(bytes), std::move(reader));
+                                    std::move(bytes), std::move(reader));
 }
 
 }  // namespace dexter

@@ -51,7 +51,9 @@ struct AboutWriter {
 
 struct AboutReader {
   std::string_view text;
+  std::uint32_t version;
   void operator()(std::string_view name, std::string& value, std::string_view) {
+    if (name == "storage" && version < 3) return;  // float32, before there was a choice
     value = next(name);
   }
   template <class T>
@@ -266,7 +268,7 @@ void RankedIndex::measure(const SortedRows& rows, EmbeddingView queries, const K
 IndexCore load_core(const SectionFileReader& reader) {
   IndexCore core;
   std::size_t rows = 0;
-  AboutReader about{reader.text("about")};
+  AboutReader about{reader.text("about"), reader.version()};
   visit_about(about, core, rows);
   core.reason = reader.text("reason");
   const std::span<const std::byte> ids = reader.section("ids");

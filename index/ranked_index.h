@@ -50,7 +50,7 @@ void check_queries(EmbeddingView queries, const IndexCore& core, std::string_vie
 // kind's own. Immutable once built or loaded.
 class RankedIndex : public VectorIndex {
  public:
-  static constexpr std::uint32_t kFileVersion = 2;
+  static constexpr std::uint32_t kFileVersion = 3;
   static constexpr std::string_view kFileType = "index";
 
   SearchResult search(EmbeddingView queries, int k, const SearchOptions& options) const final;

@@ -99,12 +99,12 @@ void offer_block(const float* scores, std::uint32_t first, std::uint32_t end, To
 constexpr std::size_t kChains = 8;
 
 template <std::size_t kCount>
-void score_chains(std::span<const float> query, const Candidate* candidates, Hit* hits) {
+void score_chains(std::span<const float> query, const float* const* rows, const Place* places,
+                  Hit* hits) {
   float sums[kCount] = {};
   for (std::size_t j = 0; j < query.size(); ++j)
-    for (std::size_t c = 0; c < kCount; ++c)
-      sums[c] = std::fma(query[j], candidates[c].vector[j], sums[c]);
-  for (std::size_t c = 0; c < kCount; ++c) hits[c] = {sums[c], candidates[c].row};
+    for (std::size_t c = 0; c < kCount; ++c) sums[c] = std::fma(query[j], rows[c][j], sums[c]);
+  for (std::size_t c = 0; c < kCount; ++c) hits[c] = {sums[c], places[c].row};
 }
 
 // Blocks of one task: a quarter of a megabyte, which stays in the second-level cache while all
@@ -206,21 +206,27 @@ std::vector<Hit> RowScan::take() {
   return best;
 }
 
-void score_all(std::span<const float> query, std::span<const Candidate> candidates,
-               std::span<Hit> hits) {
-  std::size_t i = 0;
-  for (; i + kChains <= candidates.size(); i += kChains)
-    score_chains<kChains>(query, &candidates[i], &hits[i]);
-  for (; i < candidates.size(); ++i) score_chains<1>(query, &candidates[i], &hits[i]);
+void score_all(std::span<const float> query, const RowSource& vectors,
+               std::span<const Place> places, std::span<Hit> hits) {
+  const std::size_t dim = vectors.in_place() ? 0 : query.size();  // of what is decoded
+  std::vector<float> room(kChains * dim);
+  std::array<const float*, kChains> rows;
+  for (std::size_t i = 0; i < places.size();) {
+    const std::size_t count = places.size() - i >= kChains ? kChains : 1;
+    for (std::size_t c = 0; c < count; ++c)
+      rows[c] = vectors.row(places[i + c].at, std::span(room).subspan(c * dim, dim)).data();
+    if (count == kChains)
+      score_chains<kChains>(query, rows.data(), &places[i], &hits[i]);
+    else
+      score_chains<1>(query, rows.data(), &places[i], &hits[i]);
+    i += count;
+  }
 }
 
-void rescore(std::span<const float> query, std::span<const Candidate> candidates,
+void rescore(std::span<const float> query, const RowSource& vectors, std::span<const Place> places,
              std::span<Hit> best) {
-  std::vector<Candidate> present;
-  for (const Candidate& c : candidates)
-    if (c.vector != nullptr) present.push_back(c);
-  std::vector<Hit> hits(present.size());
-  score_all(query, present, hits);
+  std::vector<Hit> hits(places.size());
+  score_all(query, vectors, places, hits);
   std::fill(best.begin(), best.end(), Hit{});
   std::partial_sort_copy(hits.begin(), hits.end(), best.begin(), best.end(), ranks_before);
 }

@@ -8,6 +8,7 @@
 
 #include "index/byte_rows.h"
 #include "index/row_blocks.h"
+#include "index/row_source.h"
 #include "storage/embedding_matrix.h"
 
 namespace dexter {
@@ -88,19 +89,18 @@ class RowScan {
   std::vector<TopHits> tops_;  // [threads x queries]
 };
 
-// A row that another search proposes for a query.
-struct Candidate {
-  const float* vector = nullptr;  // [dim]; null where there is none
+// Where a row stands among some vectors, and the number that answers call it by.
+struct Place {
+  std::uint32_t at = 0;
   std::uint32_t row = kNoRow;
 };
 
-// Scores of `candidates`, none absent, made as RowScan makes them. `hits` [candidates].
-void score_all(std::span<const float> query, std::span<const Candidate> candidates,
-               std::span<Hit> hits);
+// Scores of the rows at `places` in `vectors`, made as RowScan makes them. `hits` [places].
+void score_all(std::span<const float> query, const RowSource& vectors,
+               std::span<const Place> places, std::span<Hit> hits);
 
-// Scores candidates, which are distinct, as RowScan does, and fills `best` in order, padded with
-// Hit{}. Vectors have the query's length.
-void rescore(std::span<const float> query, std::span<const Candidate> candidates,
+// The same of places that are distinct; fills `best` in order, padded with Hit{}.
+void rescore(std::span<const float> query, const RowSource& vectors, std::span<const Place> places,
              std::span<Hit> best);
 
 }  // namespace dexter

@@ -7,6 +7,7 @@
 
 #include "index/kind_choice.h"
 #include "index/ranked_index.h"
+#include "index/row_source.h"
 #include "storage/error.h"
 
 namespace dexter {
@@ -37,6 +38,10 @@ const KindRow* find_kind(std::string_view name) {
   return row == rows.end() ? nullptr : &*row;
 }
 
+bool is_storage(std::string_view name) {
+  return name == "float32" || name == "float16" || name == "byte";
+}
+
 void check_range(std::string_view name, int value, int lowest, int highest) {
   ensure(value >= lowest && value <= highest, ErrorKind::kInvalidInput,
          fmt::format("index option {} is {}; give {} to {}", name, value, lowest, highest));
@@ -47,6 +52,8 @@ void check_range(std::string_view name, int value, int lowest, int highest) {
 void IndexOptions::validate() const {
   ensure(kind == "auto" || find_kind(kind) != nullptr, ErrorKind::kInvalidInput,
          fmt::format("index option kind is '{}'; give auto, flat, ivf or hnsw", kind));
+  ensure(is_storage(storage), ErrorKind::kInvalidInput,
+         fmt::format("index option storage is '{}'; give float32, float16 or byte", storage));
   check_range("lists", lists, 0, 1 << 24);
   check_range("probes", probes, 0, 1 << 24);
   check_range("links", links, 2, 512);
@@ -62,6 +69,11 @@ std::unique_ptr<VectorIndex> build_index(const IndexOptions& options, EmbeddingV
   options.validate();
   IndexCore core;
   core.options = options;
+  EmbeddingMatrix rounded;
+  if (options.storage != "float32") {
+    rounded = rounded_to(options.storage, vectors);
+    vectors = rounded;
+  }
   const SortedRows rows(vectors, ids, core);
   check_queries(tuning_queries, core, "tuning an index");
   KindChoice choice{options.kind, options.kind + " was asked for"};
@@ -82,6 +94,10 @@ std::unique_ptr<VectorIndex> load_index(const std::filesystem::path& root, const
              "loading {}: its kind is '{}', which this build does not know; use the version that "
              "built it or build the index again",
              ref.name, core.options.kind));
+  ensure(is_storage(core.options.storage), ErrorKind::kIncompatible,
+         fmt::format("loading {}: its storage is '{}', which this build does not know; use the "
+                     "version that built it or build the index again",
+                     ref.name, core.options.storage));
   return row->load(std::move(core), std::move(reader));
 }
 

@@ -23,7 +23,9 @@ struct IndexOptions {
   int links = 32;             // hnsw: M
   int ef_construction = 200;  // hnsw
   int ef = 0;                 // hnsw: ef of a search; 0 = tuned on building, see `recall`
-  double recall = 0.99;       // recall@10 against flat that tuned settings must reach
+  // float32, float16 or byte: what is kept of a vector, which is then searched and scored as such.
+  std::string storage = "float32";
+  double recall = 0.99;  // recall@10 against flat that tuned settings must reach
   int seed = 7;
 
   void validate() const;  // kInvalidInput naming the option and its range
@@ -39,6 +41,7 @@ void visit(Visitor& v, IndexOptions& o) {
   v("ef", o.ef, "hnsw: candidates kept while searching; 0 tunes it to reach `recall`");
   v("recall", o.recall, "recall@10 against exact search that tuned settings must reach");
   v("seed", o.seed, "seed of clustering");
+  v("storage", o.storage, "what is kept of a vector: float32, float16 or byte");
 }
 
 struct SearchOptions {
@@ -94,9 +97,9 @@ class VectorIndex {
 };
 
 // Builds an index over `vectors` [n x dim] with `ids` [n]; resolves "auto" and tunes zero settings
-// by measured recall against exact search on `tuning_queries` [m x dim] (real queries where there
-// are some; an empty view takes a sample of the vectors). n may be 0. Errors: kInvalidInput for
-// duplicate or negative ids, non-finite values, dimensions that differ.
+// by measured recall against exact search of what is kept on `tuning_queries` [m x dim] (real
+// queries where there are some; an empty view takes a sample of the vectors). n may be 0. Errors:
+// kInvalidInput for duplicate or negative ids, non-finite values, dimensions that differ.
 std::unique_ptr<VectorIndex> build_index(const IndexOptions& options, EmbeddingView vectors,
                                          std::span<const std::int64_t> ids,
                                          EmbeddingView tuning_queries = {});

@@ -126,6 +126,12 @@ Runner add(CLI::App& app, Context& context) {
       ->type_name("SHARE")
       ->default_str("0.99")
       ->group(group);
+  app.add_option("--storage", arguments->bench.index.storage,
+                 "what each kind keeps of a vector: float32, float16 or byte; recall is against "
+                 "exact search of the vectors as they are given")
+      ->type_name("FORM")
+      ->default_str("float32")
+      ->group(group);
   app.add_option("--threads", arguments->threads, "threads; 0 takes every core")
       ->type_name("N")
       ->check(CLI::Range(0, 1 << 30).description(""))

@@ -62,6 +62,8 @@ Runner add(CLI::App& app, Context& context) {
   const auto arguments = std::make_shared<ConfigArguments>();
   arguments->add_to(app, {{"--kind", "index.kind", "KIND",
                            "auto, flat (exact), ivf or hnsw; auto chooses by size and memory"},
+                          {"--storage", "index.storage", "FORM",
+                           "what is kept of a label's vector: float32, float16 or byte"},
                           {"--threads", "runtime.threads", "N", "threads; 0 takes every core"}});
   return [arguments, &context] { return run_index(context, *arguments); };
 }

@@ -112,16 +112,16 @@ TEST(Rescore, ScoresCandidatesBitForBitAsTheScan) {
   const EmbeddingMatrix rows = random_matrix(150, 37, 12);
   const EmbeddingMatrix queries = random_matrix(4, 37, 13);
   const std::vector<Hit> expected = scan(blocks_of(rows), queries, 10);
-  std::vector<Candidate> candidates(200);  // the last 50 stay absent
-  for (std::uint32_t i = 0; i < 150; ++i) candidates[i] = {rows.row(149 - i).data(), 149 - i};
+  std::vector<Place> places(150);
+  for (std::uint32_t i = 0; i < 150; ++i) places[i] = {149 - i, 149 - i};
   for (std::size_t q = 0; q < queries.rows(); ++q) {
     std::vector<Hit> best(10);
-    rescore(queries.row(q), candidates, best);
+    rescore(queries.row(q), rows, places, best);
     EXPECT_EQ(best, std::vector<Hit>(expected.begin() + static_cast<long>(q * 10),
                                      expected.begin() + static_cast<long>(q * 10 + 10)));
   }
   std::vector<Hit> few(3);
-  rescore(queries.row(0), std::vector<Candidate>{{rows.row(5).data(), 5}}, few);
+  rescore(queries.row(0), rows, std::vector<Place>{{9, 5}}, few);
   EXPECT_EQ(few[0].row, 5U);
   EXPECT_EQ(few[1], Hit{});
 }

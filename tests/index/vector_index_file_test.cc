@@ -18,6 +18,8 @@ using testing::quick_options;
 using testing::TempDir;
 using testing::Vectors;
 
+constexpr std::uint32_t kVersion = 3;
+
 class IndexFile : public ::testing::TestWithParam<std::string> {
  protected:
   std::unique_ptr<VectorIndex> build(std::size_t rows = 500) const {
@@ -33,17 +35,18 @@ class IndexFile : public ::testing::TestWithParam<std::string> {
 
   // A file of correct checksums with the sections of `ref`, as `change` leaves them.
   using Sections = std::map<std::string, std::string>;
-  FileRef rewritten(const FileRef& ref, const std::function<void(Sections&)>& change) const {
+  FileRef rewritten(const FileRef& ref, const std::function<void(Sections&)>& change,
+                    std::uint32_t version = kVersion) const {
     Sections sections;
     {
-      const SectionFileReader reader(folder_.path(), ref, "index", 2);
+      const SectionFileReader reader(folder_.path(), ref, "index", kVersion);
       for (const std::string name :
            {"about", "reason", "ids", "rows", "codes", "bounds", "slots", "begins", "centroids",
             "links", "upper_begins", "upper_links", "entry"})
         if (reader.has(name)) sections[name] = reader.text(name);
     }
     change(sections);
-    SectionFileWriter writer(folder_ / "rewritten.index", "index", 2);
+    SectionFileWriter writer(folder_ / "rewritten.index", "index", version);
     for (const auto& [name, bytes] : sections) writer.add(name, bytes);
     return writer.commit(folder_.path());
   }
@@ -210,6 +213,23 @@ TEST_P(IndexFile, AGraphOfAnEarlierVersionIsRefused) {
   const auto earlier = rewritten(ref, [](Sections& s) { s["faiss"] = "a graph"; });
   expect_error(
       ErrorKind::kIncompatible, [&] { load(earlier); }, "earlier version");
+}
+
+// The second version had no storage to choose.
+TEST_P(IndexFile, AFileOfTheVersionBeforeIsReadAsFloat32) {
+  const auto built = build();
+  const auto earlier = rewritten(
+      save(*built), [](Sections& s) { s["about"].resize(s["about"].find("storage ")); }, 2);
+  EXPECT_EQ(load(earlier)->describe().options.storage, "float32");
+  EXPECT_EQ(load(earlier)->search(queries_, 5).scores, built->search(queries_, 5).scores);
+}
+
+TEST_P(IndexFile, AStorageOfALaterVersionIsRefusedByName) {
+  const auto later = rewritten(save(*build()), [](Sections& s) {
+    s["about"].replace(s["about"].find("storage float32"), 15, "storage nibbles");
+  });
+  expect_error(
+      ErrorKind::kIncompatible, [&] { load(later); }, "nibbles");
 }
 
 TEST_P(IndexFile, AKindOfALaterVersionIsRefusedByName) {

@@ -361,6 +361,7 @@ TEST(IndexOptions, NamesTheOptionThatIsOutOfRange) {
         [&] { build_index(options, vector, std::vector<std::int64_t>{0}); }, name);
   };
   refused([](IndexOptions& o) { o.kind = "tree"; }, "tree");
+  refused([](IndexOptions& o) { o.storage = "float64"; }, "float64");
   refused([](IndexOptions& o) { o.lists = -1; }, "lists");
   refused([](IndexOptions& o) { o.probes = -1; }, "probes");
   refused([](IndexOptions& o) { o.links = 1; }, "links");
