@@ -40,9 +40,10 @@ Service::Service(std::filesystem::path store, ConfigSource configs, const std::s
       config_(configs_()),
       cores_(cores_of(config_)),
       keys_(config_.serve.api_key_file),
-      live_(config_.serve.read_only ? nullptr : LiveStore::open(path_)),
+      live_(config_.serve.read_only ? nullptr : LiveStore::open(path_, config_.serve.device)),
       read_(live_ ? nullptr
-                  : std::make_shared<const RetrievalEngine>(RetrievalEngine::open(path_))),
+                  : std::make_shared<const RetrievalEngine>(
+                        RetrievalEngine::open(path_, config_.serve.device))),
       replies_(kKeptReplies),
       writers_(config_.serve.writers, config_.serve.write_queue, use_one_thread),
       upkeep_(1, kWaitingUpkeep, use_one_thread),
@@ -120,7 +121,9 @@ void Service::reload(const std::function<void(const std::exception_ptr&)>& done)
 void Service::read_again() {
   const Config config = configs_();
   std::shared_ptr<const RetrievalEngine> next;
-  if (!live_) next = std::make_shared<const RetrievalEngine>(RetrievalEngine::open(path_));
+  if (!live_)
+    next =
+        std::make_shared<const RetrievalEngine>(RetrievalEngine::open(path_, config.serve.device));
   keys_.reload();
   api_.set_options(config.serve);
   server_.set_options(config.serve);
