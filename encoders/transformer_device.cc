@@ -34,9 +34,10 @@ int local_rank() {
 
 at::Device device_named(const std::string& name) {
   if (name == "cpu" || (name == "auto" && !has_gpu())) return at::kCPU;
-  ensure(has_gpu(), ErrorKind::kInvalidInput,
-         "choosing a device: transformer.device is \"" + name +
-             "\", but no GPU, driver or CUDA library of LibTorch was found; choose cpu");
+  ensure(
+      has_gpu(), ErrorKind::kInvalidInput,
+      "choosing a device: " + name +
+          " was asked for, but no GPU, driver or CUDA library of LibTorch was found; choose cpu");
   const int count = at::detail::getCUDAHooks().deviceCount();
   return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(local_rank() % count));
 }

@@ -68,16 +68,18 @@ class LiveStore::Recording {
   std::uint64_t opening_ = 0;
 };
 
-LiveStore::LiveStore(Catalog catalog, RetrievalEngine engine)
+LiveStore::LiveStore(Catalog catalog, RetrievalEngine engine, std::string device)
     : path_(catalog.path()),
+      device_(std::move(device)),
       catalog_(std::move(catalog)),
       opened_changes_(engine.last_changes().size()),
       engine_(std::make_shared<const RetrievalEngine>(std::move(engine))) {}
 
-std::unique_ptr<LiveStore> LiveStore::open(const std::filesystem::path& store) {
+std::unique_ptr<LiveStore> LiveStore::open(const std::filesystem::path& store,
+                                           const std::string& device) {
   Catalog catalog = Catalog::open(store, OpenMode::kWrite);
   return std::unique_ptr<LiveStore>(
-      new LiveStore(std::move(catalog), RetrievalEngine::open(store)));
+      new LiveStore(std::move(catalog), RetrievalEngine::open(store, device), device));
 }
 
 std::shared_ptr<const RetrievalEngine> LiveStore::engine() const {
@@ -98,7 +100,7 @@ void LiveStore::require_open() {
   if (!failed_) return;
   catalog_.reset();
   catalog_.emplace(Catalog::open(path_, OpenMode::kWrite));
-  auto opened = std::make_shared<const RetrievalEngine>(RetrievalEngine::open(path_));
+  auto opened = std::make_shared<const RetrievalEngine>(RetrievalEngine::open(path_, device_));
   const std::size_t changes = opened->last_changes().size();
   replace(std::move(opened), {}, changes);
   ++openings_;
@@ -293,7 +295,7 @@ void LiveStore::compact(const Progress& progress) {
     change([&](Catalog& catalog) { catalog.commit(manifest, /*clear_changes=*/true, kept); });
   }
   crash_point("compact.committed");
-  const RetrievalEngine opened = RetrievalEngine::open(path_);
+  const RetrievalEngine opened = RetrievalEngine::open(path_, device_);
   const std::lock_guard lock(writing_);
   // A store that was opened again since then answers from the new generation already.
   if (failed_ || recording.opening() != openings_) return;

@@ -32,8 +32,9 @@ class LiveStore {
     std::uint64_t replaced = 0;
   };
 
-  // Errors: as Catalog::open for writing and RetrievalEngine::open.
-  static std::unique_ptr<LiveStore> open(const std::filesystem::path& store);
+  // `device` and errors: as RetrievalEngine::open, and Catalog::open for writing.
+  static std::unique_ptr<LiveStore> open(const std::filesystem::path& store,
+                                         const std::string& device = "cpu");
 
   // The present state, which never changes: keep the pointer for all of one answer.
   std::shared_ptr<const RetrievalEngine> engine() const;
@@ -64,7 +65,7 @@ class LiveStore {
 
   using LabelsByKey = std::unordered_map<std::string, std::optional<Label>>;
 
-  LiveStore(Catalog catalog, RetrievalEngine engine);
+  LiveStore(Catalog catalog, RetrievalEngine engine, std::string device);
   void require_room(std::uint64_t bytes) const;
   void require_open();
   template <class Change>
@@ -79,6 +80,7 @@ class LiveStore {
   GenerationInfo write_generation(const Recording& recording, const Progress& progress);
 
   const std::filesystem::path path_;
+  const std::string device_;
 
   mutable std::mutex writing_;      // guards those below; never held while encoding or indexing
   std::optional<Catalog> catalog_;  // none where it could not be opened again

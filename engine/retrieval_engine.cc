@@ -6,6 +6,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "encoders/encoder.h"
+#include "engine/device_search.h"
 #include "engine/document_space.h"
 #include "engine/label_priors.h"
 #include "engine/label_search.h"
@@ -42,14 +43,15 @@ std::unique_ptr<Encoder> checked_encoder(const Catalog& catalog, const Generatio
 }
 
 std::unique_ptr<VectorIndex> checked_index(const Catalog& catalog, const GenerationInfo& generation,
-                                           int dim) {
+                                           int dim, const std::string& device) {
   std::unique_ptr<VectorIndex> index = load_index(catalog.path(), generation.label_index);
   const IndexDescription description = index->describe();
   ensure(description.size == 0 || description.dim == dim, ErrorKind::kIncompatible,
          fmt::format("opening generation {}: the index holds {}-d vectors but the encoder gives "
                      "{}-d; run `dexter index` with this encoder",
                      generation.number, description.dim, dim));
-  return index;
+  if (device == "cpu") return index;
+  return accelerated(std::move(index), on_device(device, description.options.storage != "float32"));
 }
 
 // Null where the store has too many labels to keep in memory.
@@ -97,9 +99,9 @@ struct OpenedGeneration {
 }  // namespace
 
 struct RetrievalEngine::Impl {
-  explicit Impl(std::shared_ptr<const OpenedGeneration> opened)
+  Impl(std::shared_ptr<const OpenedGeneration> opened, const std::string& device)
       : base(std::move(opened)),
-        search(checked_index(base->catalog, base->info, base->encoder->dim()),
+        search(checked_index(base->catalog, base->info, base->encoder->dim(), device),
                base->catalog.label_changes(), base->encoder->dim()),
         labels(answerable(base->catalog.label_count())) {}
 
@@ -183,13 +185,14 @@ RetrievalEngine::~RetrievalEngine() = default;
 RetrievalEngine::RetrievalEngine(RetrievalEngine&&) noexcept = default;
 RetrievalEngine& RetrievalEngine::operator=(RetrievalEngine&&) noexcept = default;
 
-RetrievalEngine RetrievalEngine::open(const std::filesystem::path& store) {
+RetrievalEngine RetrievalEngine::open(const std::filesystem::path& store,
+                                      const std::string& device) {
   for (int attempt = 1;; ++attempt) {
     Catalog catalog = Catalog::open(store, OpenMode::kRead);
     const Manifest seen = catalog.manifest();
     try {
       return RetrievalEngine(
-          std::make_unique<Impl>(std::make_shared<OpenedGeneration>(std::move(catalog))));
+          std::make_unique<Impl>(std::make_shared<OpenedGeneration>(std::move(catalog)), device));
     } catch (const Error&) {
       const bool replaced = Catalog::open(store, OpenMode::kRead).manifest() != seen;
       if (!replaced || attempt == kOpenAttempts) throw;

@@ -35,6 +35,8 @@ void ServeOptions::validate() const {
   check_range("write_ms", write_ms, 1, kDay);
   check_range("idle_ms", idle_ms, 1, kDay);
   check_range("drain_ms", drain_ms, 0, kDay);
+  ensure(device == "cpu" || device == "cuda", ErrorKind::kInvalidInput,
+         fmt::format("checking options: serve.device is '{}', but must be cpu or cuda", device));
   check_range("max_k", max_k, 1, kMany);
   check_range("max_texts", max_texts, 1, kMany);
   check_range("text_bytes", text_bytes, 1, 1 << 30);

@@ -26,7 +26,8 @@ struct ServeOptions {
   int idle_ms = 60000;  // between requests of a connection
   int drain_ms = 30000;
 
-  int max_k = 1000;
+  std::string device = "cpu";  // where a flat index is searched: cpu or cuda
+  int max_k = 2048;
   int max_texts = 1024;
   int text_bytes = 65536;
   int timeout_ms = 10000;  // of a query that names none, and the most it may name
@@ -75,6 +76,7 @@ void visit(Visitor& v, ServeOptions& o) {
   v("write_ms", o.write_ms, "time for a client to take its answer");
   v("idle_ms", o.idle_ms, "time a connection may stay open without a request");
   v("drain_ms", o.drain_ms, "time for requests in flight to end when the server stops");
+  v("device", o.device, "where a flat index is searched: cpu or cuda");
   v("max_k", o.max_k, "labels that a query may ask for");
   v("max_texts", o.max_texts, "texts of one request");
   v("text_bytes", o.text_bytes, "bytes of one text");

@@ -135,7 +135,9 @@ void measure_indexes(const IndexBenchOptions& options, EmbeddingView base, Embed
     IndexOptions wanted = options.index;
     wanted.kind = kind;
     const Clock::time_point start = Clock::now();
-    const auto index = build_index(wanted, base, ids, tuning);
+    auto index = build_index(wanted, base, ids, tuning);
+    const bool on_device = kind == "flat" && options.accelerate != nullptr;
+    if (on_device) index = accelerated(std::move(index), options.accelerate);
     const double build_seconds = seconds_since(start);
     const IndexDescription built = index->describe();
     for (const Subject& subject : subjects)
@@ -144,7 +146,7 @@ void measure_indexes(const IndexBenchOptions& options, EmbeddingView base, Embed
             batch == 1 ? std::min(kMostSingles, measured.rows()) : measured.rows();
         IndexMeasurement measurement{
             .kind = built.kind,
-            .setting = setting_of(built.options),
+            .setting = setting_of(built.options) + (on_device ? ", on " + options.device : ""),
             .batch = batch,
             .filter = subject.filter,
             .build_seconds = build_seconds,

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "index/accelerated_index.h"
 #include "index/vector_index.h"
 
 namespace dexter {
@@ -25,9 +26,11 @@ struct IndexBenchOptions {
   int k = 10;
   std::vector<std::string> kinds;  // in this order
   std::vector<int> batches = {1, 64};
-  double filter = 1;      // below 1: each search is measured again among this share of the vectors
-  IndexOptions index;     // of each kind; `kind` is not read
-  void validate() const;  // kInvalidInput
+  double filter = 1;   // below 1: each search is measured again among this share of the vectors
+  IndexOptions index;  // of each kind; `kind` is not read
+  std::string device = {};     // where flat searches, for `setting`; empty: the processors
+  Accelerate accelerate = {};  // of that device
+  void validate() const;       // kInvalidInput
 };
 
 // Measures each kind in each batch size over `base` [rows x dim] with `queries` [n x dim]. Settings

@@ -5,6 +5,7 @@
 #include <spdlog/fmt/fmt.h>
 #include <boost/json.hpp>
 
+#include "engine/device_search.h"
 #include "engine/retrieval_engine.h"
 #include "index/index_bench.h"
 #include "tools/evaluation_source.h"
@@ -22,6 +23,8 @@ constexpr std::size_t kStoreQueries = 4096;
 struct BenchArguments {
   std::filesystem::path base, queries;
   IndexBenchOptions bench;
+  std::string device;
+  bool half = false;
   int threads = 0;
 };
 
@@ -62,9 +65,13 @@ std::string json_of(const IndexMeasurement& m) {
                     {"bytes_per_vector", m.bytes_per_vector}});
 }
 
-ExitCode run_bench(Context& context, const BenchArguments& arguments) {
+ExitCode run_bench(Context& context, BenchArguments arguments) {
   arguments.bench.validate();
   set_threads(arguments.threads);
+  if (!arguments.device.empty()) {
+    arguments.bench.device = arguments.device + (arguments.half ? " in half precision" : "");
+    arguments.bench.accelerate = on_device(arguments.device, arguments.half);
+  }
   const Vectors vectors = read_vectors(context, arguments);
   Table table("<<>>>>>");
   table.row({"kind", "setting", "batch", "queries/s", fmt::format("recall@{}", arguments.bench.k),
@@ -132,6 +139,14 @@ Runner add(CLI::App& app, Context& context) {
       ->type_name("FORM")
       ->default_str("float32")
       ->group(group);
+  app.add_option(
+         "--device", arguments->device,
+         "let flat search on a device of LibTorch's, with the same answers: cuda, or cpu to "
+         "try it without a GPU")
+      ->type_name("DEVICE")
+      ->check(CLI::IsMember({"cuda", "cpu"}).description(""))
+      ->group(group);
+  app.add_flag("--half", arguments->half, "keep the device's copy in half precision")->group(group);
   app.add_option("--threads", arguments->threads, "threads; 0 takes every core")
       ->type_name("N")
       ->check(CLI::Range(0, 1 << 30).description(""))

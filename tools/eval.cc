@@ -29,6 +29,7 @@ struct EvalArguments {
   std::vector<double> propensity;
   std::filesystem::path page;
   AnswerOptions answer;
+  std::string device = "cpu";
   int threads = 0;
 };
 
@@ -131,7 +132,7 @@ ExitCode run_eval(Context& context, const EvalArguments& arguments) {
   set_threads(arguments.threads);
   boost::json::object evaluation;
   {
-    const RetrievalEngine engine = RetrievalEngine::open(context.store);
+    const RetrievalEngine engine = RetrievalEngine::open(context.store, arguments.device);
     EvaluationSource source =
         arguments.data.empty()
             ? EvaluationSource(engine.catalog())
@@ -189,6 +190,11 @@ Runner add(CLI::App& app, Context& context) {
   app.add_option("--report", arguments->page, "also write a page with plots, one file of HTML")
       ->type_name("FILE.html")
       ->group(figures);
+  app.add_option("--device", arguments->device, "where a flat index is searched: cpu or cuda")
+      ->type_name("DEVICE")
+      ->default_str("cpu")
+      ->check(CLI::IsMember({"cpu", "cuda"}).description(""))
+      ->group("General");
   app.add_option("--threads", arguments->threads, "threads; 0 takes every core")
       ->type_name("N")
       ->check(CLI::Range(0, 1 << 30).description(""))

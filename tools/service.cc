@@ -50,10 +50,12 @@ Service::Service(std::filesystem::path store, ConfigSource configs, const std::s
       cores_(cores_of(config_)),
       keys_(config_.serve.api_key_file),
       demos_(open_demos(path_)),
-      live_(config_.serve.read_only || !serves_labels() ? nullptr : LiveStore::open(path_)),
-      read_(live_ || !serves_labels()
+      live_(config_.serve.read_only || !serves_labels()
                 ? nullptr
-                : std::make_shared<const RetrievalEngine>(RetrievalEngine::open(path_))),
+                : LiveStore::open(path_, config_.serve.device)),
+      read_(live_ || !serves_labels() ? nullptr
+                                      : std::make_shared<const RetrievalEngine>(
+                                            RetrievalEngine::open(path_, config_.serve.device))),
       choosers_(config_.serve.workers, config_.serve.queue,
                 [threads = std::max(1, cores_ / config_.serve.workers)] { set_threads(threads); }),
       demo_parts_{.retriever = [this] { return demos(); }, .choosers = choosers_},
@@ -158,7 +160,9 @@ void Service::reload(const std::function<void(const std::exception_ptr&)>& done)
 void Service::read_again() {
   const Config config = configs_();
   std::shared_ptr<const RetrievalEngine> next;
-  if (read_) next = std::make_shared<const RetrievalEngine>(RetrievalEngine::open(path_));
+  if (read_)
+    next =
+        std::make_shared<const RetrievalEngine>(RetrievalEngine::open(path_, config.serve.device));
   auto next_demos = open_demos(path_);
   HttpServer::check(config.serve);
   keys_.reload();

@@ -1,0 +1,146 @@
+// What the machine could do at most, and the share of it that exact search reaches: of the read
+// bandwidth with one query, of the rate of byte products with many.
+#include <benchmark/benchmark.h>
+#include <immintrin.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <numeric>
+#include <random>
+#include <vector>
+
+#include "index/bounded_scan.h"
+#include "index/vector_index.h"
+
+namespace dexter {
+namespace {
+
+constexpr int kPasses = 5;
+
+double seconds_of(const auto& work) {
+  const auto begin = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+// Bytes a second that all threads together read of a gigabyte, at best.
+double read_bandwidth() {
+  static const double best = [] {
+    const std::vector<std::uint64_t> memory(std::size_t{1} << 27, 1);
+    double rate = 0;
+    for (int pass = 0; pass < kPasses; ++pass)
+      rate = std::max(rate, 8.0 * static_cast<double>(memory.size()) / seconds_of([&] {
+                              std::uint64_t sum = 0;
+#pragma omp parallel for simd reduction(+ : sum) schedule(static)
+                              for (std::size_t i = 0; i < memory.size(); ++i) sum += memory[i];
+                              benchmark::DoNotOptimize(sum);
+                            }));
+    return rate;
+  }();
+  return best;
+}
+
+// Sixteen sums that do not wait for each other, of operands in registers.
+[[gnu::target("arch=x86-64-v4,avx512vnni")]] void multiply_bytes(std::int64_t rounds) {
+  __m512i sums[16];
+  for (auto& sum : sums) sum = _mm512_setzero_si512();
+  __m512i rows = _mm512_set1_epi8(3), query = _mm512_set1_epi8(5);
+  for (std::int64_t i = 0; i < rounds; ++i) {
+    benchmark::DoNotOptimize(rows);
+    for (auto& sum : sums) sum = _mm512_dpbusd_epi32(sum, rows, query);
+  }
+  for (auto& sum : sums) benchmark::DoNotOptimize(sum);
+}
+
+// Byte multiplications and additions a second of all threads together, at best.
+double byte_rate() {
+  constexpr std::int64_t kRounds = 4'000'000;
+  static const double best = [] {
+    double rate = 0;
+    for (int pass = 0; pass < kPasses; ++pass)
+      rate = std::max(rate, 2.0 * 64 * 16 * kRounds * omp_get_max_threads() / seconds_of([] {
+                              const int threads = omp_get_max_threads();
+#pragma omp parallel for schedule(static)
+                              for (int t = 0; t < threads; ++t) multiply_bytes(kRounds);
+                            }));
+    return rate;
+  }();
+  return best;
+}
+
+EmbeddingMatrix random_unit_vectors(std::size_t rows, int dim, unsigned seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal(0, 1 / std::sqrt(static_cast<float>(dim)));
+  EmbeddingMatrix vectors(rows, dim);
+  for (std::size_t i = 0; i < rows; ++i)
+    for (float& v : vectors.row(i)) v = normal(random);
+  return vectors;
+}
+
+std::unique_ptr<VectorIndex> flat_index(EmbeddingView vectors, const char* storage) {
+  std::vector<std::int64_t> ids(vectors.rows());
+  std::iota(ids.begin(), ids.end(), 0);
+  return build_index({.kind = "flat", .storage = storage}, vectors, ids);
+}
+
+// From a file, whose pages the system holds, to the first answer; every byte's checksum is checked.
+void open_index(benchmark::State& state) {
+  const auto folder = std::filesystem::temp_directory_path() / "dexter_open_index_bench";
+  std::filesystem::create_directories(folder);
+  const EmbeddingMatrix queries = random_unit_vectors(1, 256, 8);
+  const FileRef file =
+      flat_index(random_unit_vectors(static_cast<std::size_t>(state.range(0)), 256, 7), "float32")
+          ->save(folder / "flat.idx", folder);
+  for (auto _ : state) benchmark::DoNotOptimize(load_index(folder, file)->search(queries, 10));
+  state.counters["bytes"] = static_cast<double>(file.bytes);
+  std::filesystem::remove_all(folder);
+}
+BENCHMARK(open_index)
+    ->ArgName("rows")
+    ->Arg(1'300'000)
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
+
+// Exact search of unit vectors; the counters are rates, the peak and its share.
+void exact_search(benchmark::State& state) {
+  const auto rows = static_cast<std::size_t>(state.range(0));
+  const auto batch = static_cast<std::size_t>(state.range(2));
+  const int dim = static_cast<int>(state.range(1));
+  if (batch > 1 && best_byte_isa() != ByteIsa::kAvx512Vnni)
+    return state.SkipWithError("the rate of byte products is known for AVX-512 VNNI alone");
+  const EmbeddingMatrix queries = random_unit_vectors(256, dim, 8);
+  const auto index = flat_index(random_unit_vectors(rows, dim, 7), "byte");
+  const double peak = batch == 1 ? read_bandwidth() : byte_rate();
+  double best = 1e9;
+  std::size_t first = 0;
+  for (auto _ : state) {
+    const EmbeddingView some = queries.view().rows(first, batch);
+    best = std::min(best, seconds_of([&] { benchmark::DoNotOptimize(index->search(some, 10)); }));
+    first = (first + batch) % (queries.rows() - batch + 1);
+  }
+  const double values = static_cast<double>(rows) * dim;
+  const double rate = (batch == 1 ? values : 2 * values * static_cast<double>(batch)) / best;
+  state.counters["peak"] = peak;
+  state.counters["rate"] = rate;
+  state.counters["share"] = rate / peak;
+  state.counters["queries_per_second"] = static_cast<double>(batch) / best;
+}
+
+BENCHMARK(exact_search)
+    ->ArgNames({"rows", "dim", "batch"})
+    ->Args({590'764, 256, 1})
+    ->Args({590'764, 256, 64})
+    ->Args({590'764, 384, 1})
+    ->Args({590'764, 384, 64})
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
+
+}  // namespace
+}  // namespace dexter
+
+BENCHMARK_MAIN();

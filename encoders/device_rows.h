@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "storage/embedding_matrix.h"
+
+namespace dexter {
+
+// A copy of vectors on a device of LibTorch's, for the first half of an exact search there: the
+// rows of largest product, by tiles of a matrix product and their best. Immutable; one search at a
+// time.
+class DeviceRows {
+ public:
+  // `device` is auto, cpu or cuda; in `half` precision the copy takes two bytes a value. Errors:
+  // kInvalidInput for "cuda" without a GPU, for a value beyond what fits, and where the device has
+  // no memory for the copy.
+  DeviceRows(EmbeddingView rows, const std::string& device, bool half);
+  ~DeviceRows();
+  DeviceRows(const DeviceRows&) = delete;
+  DeviceRows& operator=(const DeviceRows&) = delete;
+
+  struct Found {
+    std::vector<std::int64_t> rows;  // [queries x count], best first
+    std::vector<float> scores;
+  };
+  // 1 <= count <= rows. kInternal where LibTorch fails.
+  Found best(EmbeddingView queries, std::size_t count) const;
+  // No score of `best` is further from the float32 inner product than this.
+  float slack(std::span<const float> query) const;
+  std::size_t bytes() const;  // on the device
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace dexter
