@@ -47,6 +47,9 @@ struct BagModel {
   // Tables are stored in half precision, the blocks of a row side by side. The file is committed
   // when this returns.
   FileRef save(const std::filesystem::path& root, const std::string& name) const;
+  // One that was saved, its tables as exact as half precision kept them. Errors: as
+  // SectionFileReader; kInvalidInput for an encoder of another kind.
+  static BagModel load(const std::filesystem::path& root, const FileRef& ref);
 };
 
 }  // namespace dexter
