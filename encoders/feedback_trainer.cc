@@ -259,6 +259,7 @@ void FeedbackOptions::validate() const {
   in_range("learning_rate", learning_rate, 0.0, 10.0);
   in_range("feature_dropout", feature_dropout, 0.0, 0.95);
   in_range("inputs", inputs, 0, 1 << 30);
+  in_range("outputs", outputs, 0, 10'000);
 }
 
 FeedbackRun train_on_feedback(const std::filesystem::path& root, const FileRef& start,

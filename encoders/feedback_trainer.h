@@ -25,6 +25,8 @@ struct FeedbackOptions {
   double learning_rate = 0.002;
   double feature_dropout = 0.3;
   int inputs = 0;
+  int outputs = 10;
+  std::string without_task;
   void validate() const;  // kInvalidInput naming the option, its value and its range
 };
 
@@ -46,6 +48,10 @@ void visit(Visitor& v, FeedbackOptions& o) {
   v("learning_rate", o.learning_rate, "Adam's, of the embedding tables; falls linearly to 0");
   v("feature_dropout", o.feature_dropout, "share of a text's features left out at each step");
   v("inputs", o.inputs, "inputs of each task that are scored, at most; 0 for all");
+  v("outputs", o.outputs,
+    "a task with at most so many outputs is scored by the right one's share among them, another by "
+    "its mean log-probability");
+  v("without_task", o.without_task, "task that nothing is learnt of; empty for none");
 }
 
 // A text and others, best first, with their scores: [candidates], descending.

@@ -52,6 +52,8 @@ std::vector<Field> fields_of(Config& config) {
   collect(fields, "loss", config.loss);
   collect(fields, "train", config.train);
   collect(fields, "teacher", config.teacher);
+  collect(fields, "demos", config.demos);
+  collect(fields, "lm", config.lm);
   collect(fields, "index", config.index);
   collect(fields, "runtime", config.runtime);
   collect(fields, "serve", config.serve);
@@ -199,6 +201,8 @@ void Config::validate() const {
   loss.validate();
   train.validate();
   teacher.validate();
+  demos.validate();
+  lm.validate();
   index.validate();
   runtime.validate();
   serve.validate();

@@ -5,8 +5,10 @@
 #include <string_view>
 #include <vector>
 
+#include "encoders/feedback_trainer.h"
 #include "encoders/trainer.h"
 #include "encoders/transformer_options.h"
+#include "engine/language_model.h"
 #include "engine/serve_options.h"
 #include "index/vector_index.h"
 
@@ -34,6 +36,8 @@ struct Config {
   LossOptions loss;
   TrainerOptions train;
   TeacherOptions teacher;
+  FeedbackOptions demos;
+  LanguageModelOptions lm;
   IndexOptions index;
   RuntimeOptions runtime;
   ServeOptions serve;

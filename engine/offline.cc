@@ -42,19 +42,6 @@ fs::directory_iterator entries_of(const fs::path& folder) {
   return entries;
 }
 
-// One more than the largest number that a file of `folder` begins with, so that a name is never
-// used for two files, one of which a reader may have open.
-std::uint64_t next_file_number(const fs::path& folder) {
-  std::uint64_t newest = 0;
-  for (const fs::directory_entry& entry : entries_of(folder)) {
-    const std::string name = entry.path().filename().string();
-    std::uint64_t number = 0;
-    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
-    if (error == std::errc()) newest = std::max(newest, number);
-  }
-  return newest + 1;
-}
-
 bool is_zero(std::span<const float> row) {
   return std::all_of(row.begin(), row.end(), [](float x) { return x == 0; });
 }
@@ -196,7 +183,8 @@ TrainReport learn(const Catalog& catalog, const Config& config, const TrainingFi
          "--encoder bag, or leave it empty");
   if (transformer && config.train.epochs == 0)
     return adopt_transformer(config.transformer, files.root, files.encoder);
-  const TrainingSet set = load_training_set(catalog, config.train.validation_fraction, progress);
+  const TrainingSet set = load_training_set(catalog, config.train.validation_fraction, progress,
+                                            config.demos.without_task);
   if (transformer)
     return train_transformer(config.transformer, config.loss, config.train, set, files, resume,
                              nearest_labels, on_epoch, progress, ranks);
@@ -231,6 +219,17 @@ void save_index(const Catalog& catalog, const VectorIndex& index, IndexReport& r
 }
 
 }  // namespace
+
+std::uint64_t next_file_number(const fs::path& folder) {
+  std::uint64_t newest = 0;
+  for (const fs::directory_entry& entry : entries_of(folder)) {
+    const std::string name = entry.path().filename().string();
+    std::uint64_t number = 0;
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+    if (error == std::errc()) newest = std::max(newest, number);
+  }
+  return newest + 1;
+}
 
 TrainReport train(Catalog& catalog, const Config& config, bool resume,
                   const std::function<void(const EpochRecord&)>& on_epoch, const Progress& progress,

@@ -54,6 +54,10 @@ IndexReport build_generation(Catalog& catalog, const Config& config, const Progr
 void write_index(const Catalog& catalog, const Encoder& encoder, const Config& config,
                  std::span<const std::int64_t> ids, EmbeddingView vectors, IndexReport& report);
 
+// One more than the largest number that a file of `folder` begins with, so that a name is never
+// used for two files, one of which a reader may have open. Makes the folder where it is absent.
+std::uint64_t next_file_number(const std::filesystem::path& folder);
+
 // Adds or replaces labels by key; answerable at the next open from their text alone, without a
 // training document. One atomic write for all of them; `id` is ignored, an empty name is the key,
 // an empty text the name. kInvalidInput for an empty or repeated key, text that is not UTF-8, and a

@@ -60,12 +60,13 @@ bool in_validation_part(std::string_view document_key, double fraction) {
 }
 
 TrainingSet load_training_set(const Catalog& catalog, double validation_fraction,
-                              const Progress& progress) {
+                              const Progress& progress, std::string_view without) {
   const CorpusInfo& corpus = corpus_of(catalog);
   TrainingSet set;
   set.text_kind = corpus.text_kind;
   LabelRows rows(catalog.manifest().next_label);
   catalog.scan_labels([&](Label&& label) {
+    if (!without.empty() && label.name == without) return;
     rows.add(label.id);
     set.labels.push_back(std::move(label));
   });

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "encoders/trainer.h"
@@ -11,10 +12,10 @@
 namespace dexter {
 
 // The store's training documents as a TrainingSet: every label that exists, in rows; documents with
-// at least one of them, their labels as rows, split by in_validation_part. kNotFound without a
-// corpus.
+// at least one of them, their labels as rows, split by in_validation_part. Labels of the name
+// `without`, a task of demonstrations, do not exist for it. kNotFound without a corpus.
 TrainingSet load_training_set(const Catalog& catalog, double validation_fraction,
-                              const Progress& progress);
+                              const Progress& progress, std::string_view without = {});
 
 // Texts of the first `count` validation documents, in import order; of a hundredth of the training
 // documents where `validation_fraction` is 0.

@@ -42,6 +42,12 @@ File File::create(const std::filesystem::path& path) {
   return File(fd, path);
 }
 
+File File::open_for_appending(const std::filesystem::path& path) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  if (fd < 0) throw_io("opening", path, errno);
+  return File(fd, path);
+}
+
 File::~File() {
   if (fd_ >= 0) ::close(fd_);
 }

@@ -16,6 +16,8 @@ class File {
   static File open_for_reading(const std::filesystem::path& path);
   // Truncates what is there.
   static File create(const std::filesystem::path& path);
+  // Writes behind what is there.
+  static File open_for_appending(const std::filesystem::path& path);
   ~File();
   File(File&& other) noexcept;
   File& operator=(File&&) = delete;

@@ -109,6 +109,13 @@ std::string JsonRow::key(std::string_view member) const {
   return found ? impl_->key_of(member, *found) : std::string();
 }
 
+double JsonRow::number(std::string_view member) const {
+  const json::value* const found = impl_->find(member);
+  if (!found) impl_->lines.fail(fmt::format("\"{0}\" is missing; write \"{0}\": 0.5", member));
+  if (!found->is_number()) impl_->fail_type(member, *found, "a number");
+  return found->to_number<double>();
+}
+
 void JsonRow::keys(std::string_view member, std::vector<std::string>& out) const {
   out.clear();
   for (const json::value& value : impl_->list_of(member))

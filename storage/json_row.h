@@ -24,6 +24,8 @@ class JsonRow {
   std::string_view text(std::string_view member) const;
   // A non-empty string, or an integer in decimal; empty where absent.
   std::string key(std::string_view member) const;
+  // A finite number; fails where absent.
+  double number(std::string_view member) const;
   // A list of keys, as above; fails where absent.
   void keys(std::string_view member, std::vector<std::string>& out) const;
   // A list of integers in [0, 2^32); fails where absent.

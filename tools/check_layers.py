@@ -24,7 +24,7 @@ LIBRARIES = {
     "RocksDB": (r"rocksdb/", r"storage/\w+\.cc"),
     "FAISS": (r"faiss/", r"index/\w+\.(cc|h)"),
     "LibTorch": (r"(torch|ATen|c10|caffe2)/", r"encoders/\w+\.(cc|h)|tools/threads\.cc"),
-    "Boost.Asio and Beast": (r"boost/(asio|beast)", r"engine/http_(client|server|session)\.(cc|h)|tests/fuzz/\w+\.cc"),
+    "Boost.Asio and Beast": (r"boost/(asio|beast)", r"engine/post_client\.cc|engine/http_(client|server|session)\.(cc|h)|tests/fuzz/\w+\.cc"),
     "OpenSSL": (r"openssl/", r"engine/api_keys\.cc"),
     "Boost.JSON": (r"boost/json", r"(storage|encoders|engine|tools)/\w+\.cc|engine/json_fields\.h"),
     "Boost.Locale": (r"boost/locale/utf\.hpp", r"storage/\w+\.cc"),

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,9 @@
 
 #include "engine/demo_prompt.h"
 #include "engine/demo_retriever.h"
+#include "engine/demo_scorer.h"
 #include "engine/retrieval_metrics.h"
+#include "tools/config_arguments.h"
 #include "tools/demos_arguments.h"
 #include "tools/figures.h"
 #include "tools/json_output.h"
@@ -27,6 +30,8 @@ struct EvalArguments {
   std::filesystem::path data;
   std::filesystem::path judgements;
   bool all_tasks = false;
+  std::string by = "vote";
+  ConfigArguments config;
 };
 
 struct TaskResult {
@@ -49,7 +54,12 @@ class Evaluation {
         arguments_(arguments),
         progress_(context.reading_progress()),
         retriever_(DemoRetriever::open(context.store, arguments.demos.bm25)),
-        queries_(read_demonstrations(arguments.data, progress_)) {}
+        queries_(read_demonstrations(arguments.data, progress_)) {
+    if (arguments.by == "vote") return;
+    model_.emplace(arguments.config.resolve().lm);
+    const std::vector<Demonstration> bank = load_bank(open_bank(context.store, OpenMode::kRead));
+    for (const std::string& task : retriever_.tasks()) outputs_[task] = outputs_of(bank, task);
+  }
 
   ExitCode run() { return arguments_.judgements.empty() ? vote() : judge(); }
 
@@ -63,6 +73,14 @@ class Evaluation {
   std::string strategy() const {
     const std::string& asked = arguments_.demos.query.strategy;
     return asked.empty() ? std::string(retriever_.default_strategy()) : asked;
+  }
+
+  // By the language model, where one is asked, or by the vote.
+  std::string answer(const Demonstration& query) {
+    const std::vector<FoundDemo> demos = found(query, arguments_.all_tasks ? "" : query.task);
+    if (!model_) return majority_output(demos);
+    return ask_model(*model_, assemble_prompt(demos, query.input), outputs_[query.task], progress_)
+        .output;
   }
 
   void show(std::size_t done) const {
@@ -83,6 +101,8 @@ class Evaluation {
   Progress progress_;
   DemoRetriever retriever_;
   std::vector<Demonstration> queries_;
+  std::optional<LanguageModel> model_;                       // where it answers
+  std::map<std::string, std::vector<std::string>> outputs_;  // of each task, then
 };
 
 ExitCode Evaluation::vote() {
@@ -90,16 +110,15 @@ ExitCode Evaluation::vote() {
   TaskResults tasks;
   for (std::size_t i = 0; i < queries_.size(); ++i) {
     const Demonstration& query = queries_[i];
-    ensure(arguments_.all_tasks || std::count(known.begin(), known.end(), query.task) > 0,
+    const bool any_task = arguments_.all_tasks && !model_;
+    ensure(any_task || std::count(known.begin(), known.end(), query.task) > 0,
            ErrorKind::kInvalidInput,
            fmt::format("evaluating {}: its row {} is of the task '{}', of which the bank has no "
                        "demonstration; import some, or give --all-tasks",
                        arguments_.data.string(), i + 1, query.task));
     TaskResult& result = tasks[query.task];
     ++result.queries;
-    const std::string answer =
-        majority_output(found(query, arguments_.all_tasks ? "" : query.task));
-    result.right += answer == query.output;
+    result.right += answer(query) == query.output;
     show(i + 1);
   }
   context_.terminal.drop_stage();
@@ -118,6 +137,7 @@ void Evaluation::print(const TaskResults& tasks) const {
                     {"accuracy", result.accuracy()},
                     {"margin", result.margin()}};
     context_.terminal.print(json_line({{"strategy", strategy()},
+                                       {"by", arguments_.by},
                                        {"k", arguments_.demos.query.k},
                                        {"queries", queries_.size()},
                                        {"accuracy", mean},
@@ -131,7 +151,8 @@ void Evaluation::print(const TaskResults& tasks) const {
                fmt::format("±{:.2f}", result.margin())});
   table.row({"mean of the tasks", thousands(queries_.size()), fmt::format("{:.2f}", mean), ""});
   context_.terminal.print(table.text());
-  context_.terminal.print(fmt::format("  vote of {} demonstrations chosen by {}\n",
+  context_.terminal.print(fmt::format("  {} {} demonstrations chosen by {}\n",
+                                      model_ ? "answers of the model after" : "vote of",
                                       arguments_.demos.query.k, strategy()));
 }
 
@@ -198,7 +219,17 @@ Runner add(CLI::App& app, Context& context) {
   app.add_flag("--all-tasks", arguments->all_tasks,
                "choose from the whole bank, not only from the input's task")
       ->group("Choice");
+  app.add_option(
+         "--by", arguments->by,
+         "what answers: the vote of the demonstrations' outputs, or (http) the language model "
+         "behind --lm-url, which takes the most probable of its task's outputs")
+      ->type_name("vote|http")
+      ->default_str("vote")
+      ->check(CLI::IsMember({"vote", "http"}).description(""))
+      ->group("Choice");
   arguments->demos.add_to(app);
+  arguments->config.add_to(app, {{"--lm-url", "lm.url", "URL", "as for `demos train`"},
+                                 {"--lm-model", "lm.model", "NAME", "the model's name there"}});
   return [arguments, &context] {
     set_threads(arguments->demos.threads);
     return Evaluation(context, *arguments).run();
@@ -214,12 +245,14 @@ constinit const Verb kDemosEvalVerb = {
     .about =
         "Chooses k demonstrations for each row of the data and takes the output that most of them "
         "have as the answer; prints the share of right answers of each task, which needs no "
-        "language model. With --judgements the rows are queries of a retrieval task, told by their "
-        "id, and nDCG, MAP, MRR, Recall and Hits at k are printed, and what MultiHop-RAG's program "
-        "names MAP.",
+        "language model. With --by http a language model answers the prompt made of them. With "
+        "--judgements the rows are queries of a retrieval task, told by their id, and nDCG, MAP, "
+        "MRR, Recall and Hits at k are printed, and what MultiHop-RAG's program names MAP.",
     .examples =
         "dexter demos eval --store my-store --data test.jsonl\n"
         "dexter demos eval --store my-store --data test.jsonl --strategy bm25 --json\n"
+        "dexter demos eval --store my-store --data test.jsonl --by http --lm-url "
+        "http://127.0.0.1:8000/v1\n"
         "dexter demos eval --store my-store --data queries.jsonl.gz --judgements qrels.tsv -k 10",
     .next = "dexter demos retrieve --store my-store --prompt TEXT",
     .interrupted = "nothing was changed",
