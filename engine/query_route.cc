@@ -28,6 +28,7 @@ struct LabelFields {
 struct QueryShape {
   LabelFields fields;
   float threshold = -std::numeric_limits<float>::infinity();
+  std::size_t offset = 0;  // labels passed over
   bool timing = false;
 };
 
@@ -47,8 +48,10 @@ LabelFields label_fields_of(const std::vector<std::string>& names) {
   return fields;
 }
 
-QueryShape shape_of(JsonFields& fields) {
+QueryShape shape_of(JsonFields& fields, const ServeOptions& options) {
   QueryShape shape;
+  shape.offset =
+      static_cast<std::size_t>(fields.whole("offset", 0, options.max_offset).value_or(0));
   if (const auto names = fields.texts("fields", 8, 64)) shape.fields = label_fields_of(*names);
   if (const auto threshold = fields.number("threshold"))
     shape.threshold = static_cast<float>(*threshold);
@@ -94,11 +97,12 @@ Space space_of(JsonFields& fields) {
   return name == "labels" ? Space::kLabels : Space::kDocuments;
 }
 
-QueryWork query_of(const ApiCall& call, JsonFields& fields) {
+QueryWork query_of(const ApiCall& call, JsonFields& fields, const QueryShape& shape) {
   const ServeOptions& options = call.parts.options;
   QueryWork work = work_of(call, fields.whole("timeout_ms", 1, options.timeout_ms));
   read_queries(call.parts, fields, work);
-  work.k = static_cast<int>(fields.whole("k", 1, options.max_k).value_or(5));
+  work.k = static_cast<int>(fields.whole("k", 1, options.max_k).value_or(5)) +
+           static_cast<int>(shape.offset);
   work.search.probes = static_cast<int>(fields.whole("probes", 0, 1 << 30).value_or(0));
   work.search.ef = static_cast<int>(fields.whole("ef", 0, 1 << 30).value_or(0));
   work.search.only = filter_of(*call.parts.engine(), fields);
@@ -161,6 +165,8 @@ void append_result(std::string& out, const RetrievalEngine& engine, DocumentRank
 void append_result(std::string& out, const RetrievalEngine& engine, LabelRanking& ranking,
                    const QueryShape& shape) {
   std::erase_if(ranking, [&](const ScoredLabel& scored) { return scored.score < shape.threshold; });
+  ranking.erase(ranking.begin(), ranking.begin() + static_cast<std::ptrdiff_t>(
+                                                       std::min(shape.offset, ranking.size())));
   const std::vector<Label> labels = engine.labels(ranking);
   out += R"({"labels":[)";
   for (std::size_t i = 0; i < labels.size(); ++i) {
@@ -253,8 +259,8 @@ void answer_query(const std::shared_ptr<ApiCall>& call) {
       return call->reply({.body = std::move(*kept)});
   if (call->parts.batcher.refuses(call->request.peer)) return call->reply(full());
   JsonFields fields(call->request.body);
-  QueryWork work = query_of(*call, fields);
-  const QueryShape shape = shape_of(fields);
+  const QueryShape shape = shape_of(fields, call->parts.options);
+  QueryWork work = query_of(*call, fields, shape);
   fields.end();
   check_one_kind(fields);
   submit_query(call, std::move(work), [call, shape, basis](QueryAnswer& answer) {

@@ -38,6 +38,7 @@ void ServeOptions::validate() const {
   ensure(device == "cpu" || device == "cuda", ErrorKind::kInvalidInput,
          fmt::format("checking options: serve.device is '{}', but must be cpu or cuda", device));
   check_range("max_k", max_k, 1, kMany);
+  check_range("max_offset", max_offset, 0, 1 << 30);
   check_range("max_texts", max_texts, 1, kMany);
   check_range("text_bytes", text_bytes, 1, 1 << 30);
   check_range("timeout_ms", timeout_ms, 1, kDay);

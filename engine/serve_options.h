@@ -28,6 +28,7 @@ struct ServeOptions {
 
   std::string device = "cpu";  // where a flat index is searched: cpu or cuda
   int max_k = 2048;
+  int max_offset = 100000;
   int max_texts = 1024;
   int text_bytes = 65536;
   int timeout_ms = 10000;  // of a query that names none, and the most it may name
@@ -78,6 +79,7 @@ void visit(Visitor& v, ServeOptions& o) {
   v("drain_ms", o.drain_ms, "time for requests in flight to end when the server stops");
   v("device", o.device, "where a flat index is searched: cpu or cuda");
   v("max_k", o.max_k, "labels that a query may ask for");
+  v("max_offset", o.max_offset, "better labels that a query may pass over, page by page");
   v("max_texts", o.max_texts, "texts of one request");
   v("text_bytes", o.text_bytes, "bytes of one text");
   v("timeout_ms", o.timeout_ms, "time for a query to be answered; later is answered 504");

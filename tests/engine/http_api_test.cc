@@ -66,6 +66,20 @@ TEST_F(TinyApi, LeavesOutLabelsBelowTheThreshold) {
   EXPECT_EQ(cut.at("results").at(0).at("labels").as_array().size(), 4u);
 }
 
+TEST_F(TinyApi, PagesThroughAllLabels) {
+  const auto page = [&](int offset, int k) {
+    const HttpReply reply = query(R"({"text": "rain and wind", "k": )" + std::to_string(k) +
+                                  R"(, "offset": )" + std::to_string(offset) + "}");
+    return keys(json::parse(reply.body).at("results").at(0));
+  };
+  const auto all = page(0, 50);
+  std::vector<std::string> paged;
+  for (int offset = 0; offset < 50; offset += 4)
+    for (const std::string& key : page(offset, 4)) paged.push_back(key);
+  EXPECT_EQ(paged, all);
+  EXPECT_TRUE(page(99'999, 50).empty());
+}
+
 TEST_F(TinyApi, AnswersWithTheLabelsOfAFilterAlone) {
   const json::value body = json::parse(
       query(R"({"text": "a cat", "k": 3, "filter": {"keys": ["music", "animals"]}})").body);
@@ -98,6 +112,7 @@ TEST_F(TinyApi, TellsWhatIsWrongWithAQuery) {
       {R"({"text": "a", "k": 2.5})", "1 to 50"},
       {R"({"text": "a", "k": "2"})", "1 to 50"},
       {R"({"text": "a", "k": 99999999999999999999})", "1 to 50"},
+      {R"({"text": "a", "offset": -1})", "0 to 100000"},
       {R"({"text": "a", "timeout_ms": 0})", "1 to 10000"},
       {R"({"text": "a", "threshold": "x"})", "a number"},
       {R"({"text": "a", "timing": 1})", "true or false"},

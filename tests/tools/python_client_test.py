@@ -49,6 +49,8 @@ class ClientTest(ServedTest):
         dim = self.client.info()["encoder"]["dim"]
         self.assertEqual(len(self.client.query(vectors=[[0.5] * dim], k=3).labels[0]), 3)
         self.assertEqual(self.client.query(QUERY, threshold=2).labels, [[]])
+        pages = [self.client.query(QUERY, k=1, offset=page).labels[0] for page in range(2)]
+        self.assertEqual([pages[0][0], pages[1][0]], self.client.query(QUERY, k=2).labels[0])
 
     def test_a_label_is_put_found_replaced_and_removed(self):
         key = "a/b c%é"

@@ -108,13 +108,15 @@ class Client:
         self._local = threading.local()
 
     def query(self, texts: str | Sequence[str] = (), *, vectors: Sequence[Sequence[float]] = (), k: int = 5,
-              threshold: float | None = None, timeout_ms: int | None = None) -> Answer:
-        """The k best labels of one text, of many, or of vectors."""
+              offset: int = 0, threshold: float | None = None, timeout_ms: int | None = None) -> Answer:
+        """The k best labels after the first `offset` of one text, of many, or of vectors."""
         body: dict[str, Any] = {"k": k, "fields": ["key", "name", "text", "score"]}
         if len(vectors):
             body["vectors"] = [[float(value) for value in vector] for vector in vectors]
         else:
             body["texts"] = [texts] if isinstance(texts, str) else list(texts)
+        if offset:
+            body["offset"] = offset
         if threshold is not None:
             body["threshold"] = threshold
         if timeout_ms is not None:
