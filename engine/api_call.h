@@ -70,6 +70,11 @@ void answer_label(const std::shared_ptr<ApiCall>& call);
 void put_label(const std::shared_ptr<ApiCall>& call);
 void put_labels(const std::shared_ptr<ApiCall>& call);
 void remove_label(const std::shared_ptr<ApiCall>& call);
+// document_routes.cc
+void answer_document(const std::shared_ptr<ApiCall>& call);
+void put_document(const std::shared_ptr<ApiCall>& call);
+void put_documents(const std::shared_ptr<ApiCall>& call);
+void remove_document(const std::shared_ptr<ApiCall>& call);
 // query_route.cc
 void answer_query(const std::shared_ptr<ApiCall>& call);
 // Work of the call's client, due after `timeout_ms` or the server's own time.

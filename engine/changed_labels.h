@@ -12,9 +12,12 @@ namespace dexter {
 
 // A label put or removed since the generation was built. `label` is its record where the change was
 // made after the store was opened; else its key is empty, and the record is the opened store's.
+// Documents change in the same way (DocumentSpace): they are known by their number and have labels
+// of their own.
 struct ChangedLabel {
   LabelChange change;
   Label label;
+  std::vector<LabelId> labels = {};  // of a document
 };
 
 // A batch of changed labels, those that still exist searchable exactly. Immutable, safe from many

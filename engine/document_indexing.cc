@@ -46,7 +46,7 @@ class DocumentEncoding {
       : encoder_(encoder), progress_(progress) {
     if (catalog.manifest().corpus) total_ = catalog.manifest().corpus->train_documents;
     values_.reserve(total_ * static_cast<std::size_t>(encoder.dim()));
-    catalog.scan_examples(Split::kTrain, [&](Example&& example) {
+    catalog.scan_documents([&](Example&& example) {
       waiting_.push_back(std::move(example));
       if (waiting_.size() == kDocumentsPerChunk) encode();
     });

@@ -11,7 +11,7 @@ namespace dexter {
 
 class Encoder;
 
-// Encodes the training documents of the store and writes the files of a generation's second space,
+// Encodes the documents that the store remembers (Catalog::scan_documents) and writes the files of a generation's second space,
 // `number` in their names: an index of the vectors, a table of their labels, and, of natural text,
 // an index of their words. Documents without any feature that the encoder knows are left out.
 // `queries` [n x dim] tune the index. Nothing is committed. Errors: as build_index; kInvalidInput

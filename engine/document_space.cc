@@ -1,6 +1,9 @@
 // Documents searched as labels are.
 #include "engine/document_space.h"
 
+#include <algorithm>
+#include <utility>
+
 #include <spdlog/fmt/fmt.h>
 
 #include "storage/error.h"
@@ -19,24 +22,41 @@ std::shared_ptr<const VectorIndex> checked_index(const Catalog& catalog, const D
   return index;
 }
 
-}  // namespace
-
-DocumentSpace::DocumentSpace(const Catalog& catalog, const DocumentsInfo& info, int dim)
-    : table_(catalog.path(), info.table), search_(checked_index(catalog, info, dim), {}, dim) {
-  if (!info.words) return;
-  words_ = Bm25Index::load(catalog.path(), *info.words);
-  ensure(words_->size() == table_.size(), ErrorKind::kCorrupt,
-         fmt::format("opening the documents of {}: {} have words but {} have labels; run `dexter "
-                     "index --documents`",
-                     catalog.path().string(), words_->size(), table_.size()));
+// Changes on disk, with the labels of the documents added.
+std::vector<ChangedLabel> changes_of(const Catalog& catalog) {
+  std::vector<ChangedLabel> changes;
+  std::vector<DocumentId> added;
+  for (DocumentChange& change : catalog.document_changes()) {
+    if (!change.removed) added.push_back(change.id);
+    const LabelId number{static_cast<std::uint32_t>(value(change.id))};
+    changes.push_back({{number, change.removed, std::move(change.vector)}, {}});
+  }
+  std::vector<Example> documents = catalog.documents(added);
+  auto next = documents.begin();
+  for (ChangedLabel& changed : changes)
+    if (!changed.change.removed) changed.labels = std::move((next++)->labels);
+  return changes;
 }
 
-DocumentRanking DocumentSpace::by_words(std::string_view text, std::size_t k) const {
-  DocumentRanking result;
-  if (!words_) return result;
-  const std::vector<Bm25Index::Hit> hits = words_->search(text, k);
-  for (const Bm25Index::Hit& hit : hits)
-    result.push_back({table_.id(hit.row), hit.score / hits.front().score});
+}  // namespace
+
+DocumentSpace::Parts::Parts(const Catalog& catalog, const DocumentsInfo& info)
+    : table(catalog.path(), info.table) {
+  if (!info.words) return;
+  words = Bm25Index::load(catalog.path(), *info.words);
+  ensure(words->size() == table.size(), ErrorKind::kCorrupt,
+         fmt::format("opening the documents of {}: {} have words but {} have labels; run `dexter "
+                     "index --documents`",
+                     catalog.path().string(), words->size(), table.size()));
+}
+
+DocumentSpace::DocumentSpace(const Catalog& catalog, const DocumentsInfo& info, int dim)
+    : parts_(std::make_shared<const Parts>(catalog, info)),
+      search_(LabelSearch(checked_index(catalog, info, dim), {}, dim).with(changes_of(catalog))) {}
+
+DocumentSpace DocumentSpace::with(std::vector<ChangedLabel> changes) const {
+  DocumentSpace result = *this;
+  result.search_ = search_.with(std::move(changes));
   return result;
 }
 
@@ -50,6 +70,27 @@ std::vector<DocumentRanking> DocumentSpace::nearest(EmbeddingView queries, int k
       result[i].push_back({DocumentId{value(hit.id)}, hit.score});
   }
   return result;
+}
+
+DocumentRanking DocumentSpace::by_words(std::string_view text, std::size_t k) const {
+  DocumentRanking result;
+  if (!parts_->words) return result;
+  const std::vector<Bm25Index::Hit> hits = parts_->words->search(text, k);
+  for (const Bm25Index::Hit& hit : hits) {
+    const DocumentId id = parts_->table.id(hit.row);
+    if (find_change(id) == nullptr) result.push_back({id, hit.score / hits.front().score});
+  }
+  return result;
+}
+
+std::span<const LabelId> DocumentSpace::labels(DocumentId id) const {
+  if (const ChangedLabel* changed = find_change(id)) return changed->labels;
+  return parts_->table.labels(id);
+}
+
+const ChangedLabel* DocumentSpace::find_added(DocumentId id) const {
+  const ChangedLabel* changed = find_change(id);
+  return changed != nullptr && !changed->label.key.empty() ? changed : nullptr;
 }
 
 }  // namespace dexter

@@ -11,6 +11,7 @@
 
 #include "encoders/encoder.h"
 #include "engine/compaction.h"
+#include "engine/live_change.h"
 #include "engine/offline.h"
 #include "storage/crash_point.h"
 #include "storage/error.h"
@@ -51,6 +52,7 @@ class LiveStore::Recording {
     const std::lock_guard lock(store_.writing_);
     store_.meanwhile_.reset();
     store_.changed_meanwhile_.clear();
+    store_.documents_meanwhile_.clear();
   }
   Recording(const Recording&) = delete;
   Recording& operator=(const Recording&) = delete;
@@ -106,17 +108,6 @@ void LiveStore::require_open() {
   ++openings_;
   failed_ = false;
   spdlog::info("opened {} again after a failed write; it takes changes", path_.string());
-}
-
-// Needs `writing_`.
-template <class Change>
-auto LiveStore::change(Change made) {
-  try {
-    return made(*catalog_);
-  } catch (const Error& error) {
-    failed_ = error.kind() != ErrorKind::kInvalidInput && error.kind() != ErrorKind::kIncompatible;
-    throw;
-  }
 }
 
 LiveStore::Written LiveStore::put_labels(std::span<const Label> labels) {
@@ -295,10 +286,11 @@ void LiveStore::compact(const Progress& progress) {
     change([&](Catalog& catalog) { catalog.commit(manifest, /*clear_changes=*/true, kept); });
   }
   crash_point("compact.committed");
-  const RetrievalEngine opened = RetrievalEngine::open(path_, device_);
+  RetrievalEngine opened = RetrievalEngine::open(path_, device_);
   const std::lock_guard lock(writing_);
   // A store that was opened again since then answers from the new generation already.
   if (failed_ || recording.opening() != openings_) return;
+  if (!documents_meanwhile_.empty()) opened = opened.with_documents(documents_meanwhile_);
   replace(
       std::make_shared<const RetrievalEngine>(opened.with(*meanwhile_, catalog_->label_count())),
       std::move(changed_meanwhile_), 0);

@@ -47,6 +47,20 @@ class LiveStore {
   // Of the present state.
   std::optional<Label> find_label(std::string_view key) const;
 
+  // A document that is remembered: its labels vote from the next `engine()` on.
+  struct Document {
+    std::string key, text;
+    std::vector<std::string> labels;  // keys
+  };
+  // Adds or replaces documents by key, all or none; on disk and in the next `engine()` when it
+  // returns. kInvalidInput for a key without a label, an empty or repeated key, text that is not
+  // UTF-8 or has no feature the encoder knows, and where the generation has no documents.
+  Written put_documents(std::span<const Document> documents);
+  // As remove_labels. A document of the corpus is forgotten too, but stays in the training part.
+  std::uint64_t remove_documents(std::span<const std::string> keys);
+  std::optional<Document> find_document(std::string_view key);  // waits for a write in progress
+  static std::optional<Document> find_document(const Catalog& catalog, std::string_view key);
+
   // Writes the next generation, which holds all that changed so far, from the vectors at hand, and
   // answers from it; changes made meanwhile are kept. Does nothing where nothing changed. Of
   // concurrent calls one runs at a time. Where it fails or is stopped, the store is as it was.
@@ -74,6 +88,7 @@ class LiveStore {
   void write_together(std::span<Put* const> puts);
   std::vector<Put*> next_puts();
   void show(std::vector<ChangedLabel> changes);
+  void show_documents(std::vector<ChangedLabel> changes);
   void note(const std::string& key, const std::optional<Label>& label);
   void replace(std::shared_ptr<const RetrievalEngine> next, LabelsByKey changed,
                std::size_t opened_changes);
@@ -88,6 +103,7 @@ class LiveStore {
   std::uint64_t openings_ = 0;
   std::optional<std::vector<ChangedLabel>> meanwhile_;  // changes since a compaction began
   LabelsByKey changed_meanwhile_;                       // the same by key
+  std::vector<ChangedLabel> documents_meanwhile_;       // of documents
 
   mutable std::shared_mutex finding_;  // set under `writing_`
   LabelsByKey changed_;                // since the engine's generation was opened; none: removed

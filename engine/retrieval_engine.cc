@@ -63,10 +63,10 @@ std::unique_ptr<LabelTable> cached_labels(const Catalog& catalog) {
   return table;
 }
 
-std::unique_ptr<DocumentSpace> opened_documents(const Catalog& catalog,
-                                                const GenerationInfo& generation, int dim) {
+std::shared_ptr<const DocumentSpace> opened_documents(const Catalog& catalog,
+                                                      const GenerationInfo& generation, int dim) {
   if (!generation.documents) return nullptr;
-  return std::make_unique<DocumentSpace>(catalog, *generation.documents, dim);
+  return std::make_shared<const DocumentSpace>(catalog, *generation.documents, dim);
 }
 
 void check_ranking(std::string_view what, int k, EmbeddingView queries, int dim) {
@@ -84,14 +84,12 @@ struct OpenedGeneration {
       : catalog(std::move(opened)),
         info(generation_of(catalog)),
         encoder(checked_encoder(catalog, info)),
-        documents(opened_documents(catalog, info, encoder->dim())),
         priors(catalog),
         names(cached_labels(catalog)) {}
 
   Catalog catalog;
   GenerationInfo info;
   std::unique_ptr<Encoder> encoder;
-  std::unique_ptr<DocumentSpace> documents;  // null: none in this generation
   LabelPriors priors;
   std::unique_ptr<LabelTable> names;
 };
@@ -103,11 +101,13 @@ struct RetrievalEngine::Impl {
       : base(std::move(opened)),
         search(checked_index(base->catalog, base->info, base->encoder->dim(), device),
                base->catalog.label_changes(), base->encoder->dim()),
+        space(opened_documents(base->catalog, base->info, base->encoder->dim())),
         labels(answerable(base->catalog.label_count())) {}
 
   Impl(const Impl& before, std::vector<ChangedLabel> changes, std::uint64_t label_count)
       : base(before.base),
         search(before.search.with(std::move(changes))),
+        space(before.space),
         labels(answerable(label_count)) {}
 
   std::uint64_t answerable(std::uint64_t all) const {
@@ -154,6 +154,7 @@ struct RetrievalEngine::Impl {
 
   std::shared_ptr<const OpenedGeneration> base;
   LabelSearch search;
+  std::shared_ptr<const DocumentSpace> space;  // null: none in this generation
   std::uint64_t labels = 0;
 };
 
@@ -161,21 +162,20 @@ void RetrievalEngine::Impl::add_votes(EmbeddingView queries, std::span<const std
                                       std::size_t kept, const AnswerOptions& options,
                                       std::vector<LabelRanking>& answers) const {
   const VoteFusion& votes = fusion();
-  const DocumentSpace& space = *base->documents;
   const IdSet* only = options.search.only.get();
   const VoteLookup lookup{
-      .labels = [&](DocumentId id) { return space.labels(id); },
+      .labels = [&](DocumentId id) { return space->labels(id); },
       .counts =
           [&](LabelId id) {
             return has(id) && (only == nullptr ||
                                std::ranges::binary_search(only->ids(), std::int64_t{value(id)}));
           },
       .vote_weight = [&](LabelId id) { return base->priors.vote_weight(id, votes.rarity); }};
-  const std::vector<DocumentRanking> near = space.nearest(queries, votes.neighbours);
+  const std::vector<DocumentRanking> near = space->nearest(queries, votes.neighbours);
   for (std::size_t i = 0; i < answers.size(); ++i) {
     const DocumentRanking alike =
         texts.empty() ? DocumentRanking{}
-                      : space.by_words(texts[i], static_cast<std::size_t>(votes.neighbours));
+                      : space->by_words(texts[i], static_cast<std::size_t>(votes.neighbours));
     answers[i] = fused(answers[i], voters(votes, near[i], alike), votes, lookup, kept);
   }
 }
@@ -205,6 +205,12 @@ RetrievalEngine RetrievalEngine::with(std::vector<ChangedLabel> changes,
   return RetrievalEngine(std::make_unique<Impl>(*impl_, std::move(changes), label_count));
 }
 
+RetrievalEngine RetrievalEngine::with_documents(std::vector<ChangedLabel> changes) const {
+  auto next = std::make_unique<Impl>(*impl_);
+  next->space = std::make_shared<const DocumentSpace>(impl_->space->with(std::move(changes)));
+  return RetrievalEngine(std::move(next));
+}
+
 std::vector<LabelRanking> RetrievalEngine::rank(std::span<const std::string> texts, int k,
                                                 const SearchOptions& search) const {
   if (texts.empty()) return {};
@@ -232,15 +238,26 @@ std::vector<Example> RetrievalEngine::documents(const DocumentRanking& ranking) 
   std::vector<DocumentId> ids(ranking.size());
   std::transform(ranking.begin(), ranking.end(), ids.begin(),
                  [](const ScoredDocument& scored) { return scored.id; });
-  std::vector<Example> examples = impl_->base->catalog.examples(Split::kTrain, ids);
-  for (Example& example : examples)
-    std::erase_if(example.labels, [&](LabelId id) { return !impl_->has(id); });
-  return examples;
+  const auto find_added = [&](DocumentId id) {
+    return impl_->space ? impl_->space->find_added(id) : nullptr;
+  };
+  std::vector<DocumentId> on_disk;
+  for (const DocumentId id : ids)
+    if (find_added(id) == nullptr) on_disk.push_back(id);
+  std::vector<Example> read = impl_->base->catalog.documents(on_disk);
+  auto next = read.begin();
+  std::vector<Example> documents;
+  for (const DocumentId id : ids) {
+    if (const ChangedLabel* added = find_added(id))
+      documents.push_back({id, added->label.key, added->label.text, added->labels, {}});
+    else
+      documents.push_back(std::move(*next++));
+    std::erase_if(documents.back().labels, [&](LabelId label) { return !impl_->has(label); });
+  }
+  return documents;
 }
 
-const DocumentSpace* RetrievalEngine::document_space() const {
-  return impl_->base->documents.get();
-}
+const DocumentSpace* RetrievalEngine::document_space() const { return impl_->space.get(); }
 
 std::vector<LabelRanking> RetrievalEngine::answer(std::span<const std::string> texts, int k,
                                                   const AnswerOptions& options) const {

@@ -48,6 +48,8 @@ class RetrievalEngine {
   // The same generation after further changes, made in this order, which leave `label_count` labels
   // in the store. Shares what did not change; costs as LabelSearch::with. kIncompatible as `open`.
   RetrievalEngine with(std::vector<ChangedLabel> changes, std::uint64_t label_count) const;
+  // The same for documents (DocumentSpace::with); the generation has some.
+  RetrievalEngine with_documents(std::vector<ChangedLabel> changes) const;
   ~RetrievalEngine();
   RetrievalEngine(RetrievalEngine&&) noexcept;
   RetrievalEngine& operator=(RetrievalEngine&&) noexcept;

@@ -19,6 +19,12 @@ constexpr std::size_t kRowsPerChunk = 1024;
 
 std::size_t index_of(Space space) { return static_cast<std::size_t>(space); }
 
+// The index of documents that a manifest names; "" for none.
+std::string documents_of(const Manifest& manifest) {
+  const auto& generation = manifest.generation;
+  return generation && generation->documents ? generation->documents->index.name : std::string();
+}
+
 [[noreturn]] void throw_hole(const std::string& what, const std::string& found) {
   throw Error(
       ErrorKind::kCorrupt,
@@ -90,6 +96,8 @@ void Catalog::commit(const Manifest& manifest, bool clear_changes,
   RecordBatch batch(*store.records);
   if (clear_changes) batch.remove(Family::kChanges, codec::corpus_range(store.corpus()));
   for (const LabelChange& change : kept) store.put_change(batch, change);
+  if (clear_changes && documents_of(manifest) != documents_of(store.manifest))
+    batch.remove(Family::kVectors, codec::added_vector_range(store.corpus()));
   if (manifest.generation != store.manifest.generation) {
     for (const Space space : {Space::kLabels, Space::kDocuments}) {
       codec::VectorSet& current = counts.vectors[index_of(space)];
@@ -189,21 +197,6 @@ std::optional<Example> Catalog::find_example(Split split, std::string_view key) 
   const auto value = impl_->records->get(Family::kDocuments, id_key);
   if (!value) throw_hole(fmt::format("document \"{}\"", key), "its record is not there");
   return codec::decode_example(id_key, *value);
-}
-
-std::vector<Example> Catalog::examples(Split split, std::span<const DocumentId> ids) const {
-  std::vector<std::string> keys;
-  keys.reserve(ids.size());
-  for (const DocumentId id : ids) keys.push_back(codec::document_key(impl_->corpus(), split, id));
-  const auto values = impl_->records->get(Family::kDocuments, keys);
-  std::vector<Example> examples;
-  examples.reserve(ids.size());
-  for (std::size_t i = 0; i < ids.size(); ++i) {
-    if (!values[i])
-      throw_hole(codec::describe(Family::kDocuments, keys[i]), "its record is not there");
-    examples.push_back(codec::decode_example(keys[i], *values[i]));
-  }
-  return examples;
 }
 
 std::vector<std::uint32_t> Catalog::label_frequencies() const {

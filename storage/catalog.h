@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "storage/changes.h"
 #include "storage/corpus_writer.h"
 #include "storage/embedding_matrix.h"
 #include "storage/manifest.h"
@@ -21,13 +22,6 @@ enum class OpenMode {
   kRead,    // many processes; sees the state at opening; kNotFound where there is no store
   kWrite,   // one process; kUnavailable while another writes; kNotFound where there is no store
   kCreate,  // as kWrite, and makes an empty store where the folder is absent or empty
-};
-
-// A label added, replaced or removed since the newest generation was built.
-struct LabelChange {
-  LabelId id{};
-  bool removed = false;
-  std::vector<float> vector;  // [dim]; empty when removed or when no generation existed
 };
 
 // The RocksDB store of one dexter folder: documents, labels, label vectors, and the manifest that
@@ -47,8 +41,8 @@ class Catalog {
   const Manifest& manifest() const;
   // The one commit point: after it the store is what `manifest` says, before it what it was. With
   // `clear_changes` the label changes but for `kept`, the last of each label counting, are dropped
-  // in the same write (a new generation holds them), and files that no manifest names any more are
-  // removed afterwards.
+  // in the same write (a new generation holds them), as are vectors of added documents with another
+  // index of documents; files that no manifest names any more are removed afterwards.
   void commit(const Manifest& manifest, bool clear_changes = false,
               std::span<const LabelChange> kept = {});
 
@@ -58,9 +52,8 @@ class Catalog {
   std::vector<Label> labels(std::span<const LabelId> ids) const;  // kCorrupt on a hole
   void scan_labels(const std::function<void(Label&&)>& visit) const;
   std::uint64_t label_count() const;
-  // Adds a label or replaces the one of the same key (its id is kept). `vector` is empty where the
-  // store has no generation yet. Returns the id. The label record, its vector, the change and the
-  // manifest's next_label are one atomic write. All of `labels` or none.
+  // Adds labels or replaces those of the same keys (ids are kept), in one atomic write with their
+  // vectors, changes and next_label. No `vectors` where the store has no generation yet.
   std::vector<LabelId> put_labels(std::span<const Label> labels, EmbeddingView vectors);
   // False where there is no such label.
   bool remove_label(std::string_view key);
@@ -71,7 +64,17 @@ class Catalog {
   // Documents, in import order.
   void scan_examples(Split split, const std::function<void(Example&&)>& visit) const;
   std::optional<Example> find_example(Split split, std::string_view key) const;
-  std::vector<Example> examples(Split split, std::span<const DocumentId> ids) const;  // as `labels`
+  // Remembered documents: the training part but for hidden ones, and added ones. Ascending id.
+  void scan_documents(const std::function<void(Example&&)>& visit) const;
+  std::optional<Example> find_document(std::string_view key) const;
+  std::vector<Example> documents(std::span<const DocumentId> ids) const;  // kCorrupt on a hole
+  // Adds documents, each under a new id, and hides those of their keys; `vectors` [n x dim] fit the
+  // generation's. Atomic, as removing (an unknown key is passed over). Returns what changed.
+  std::vector<DocumentChange> put_documents(std::span<const Example> documents,
+                                            EmbeddingView vectors);
+  std::vector<DocumentChange> remove_documents(std::span<const std::string> keys);
+  // Added since the documents were indexed; hidden since the import.
+  std::vector<DocumentChange> document_changes() const;
 
   // Training documents of each imported label, by LabelId; N_l of the propensity model.
   // [CorpusInfo::labels]; labels added later have none.

@@ -37,6 +37,7 @@ struct CatalogState {
     int dim = 0;
   };
   std::array<StagedVectors, 2> staged;
+  std::optional<std::uint64_t> next_document;  // the id the next added document gets, once known
 
   CatalogState(std::filesystem::path store, OpenMode mode);
   ~CatalogState();

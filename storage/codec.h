@@ -31,6 +31,15 @@ std::string label_name_key(std::uint32_t corpus, std::string_view name);
 // Vectors lie in chunks of rows under the number of the set they belong to.
 std::string vector_key(std::uint32_t corpus, Space space, std::uint64_t set, std::uint64_t chunk);
 KeyRange vector_range(std::uint32_t corpus, Space space, std::uint64_t set);
+// Beside the two parts of a corpus: documents added since its import.
+inline constexpr auto kAdded = static_cast<Split>(2);
+// Of documents changed since the import, in kVectors: a chunk of one row for one that was added,
+// one without rows for one that is hidden.
+std::string added_vector_key(std::uint32_t corpus, DocumentId id);
+KeyRange added_vector_range(std::uint32_t corpus);
+std::string hidden_key(std::uint32_t corpus, DocumentId id);
+KeyRange hidden_range(std::uint32_t corpus);
+DocumentId document_in(std::string_view key);  // of the four above
 // kMeta.
 inline constexpr std::string_view kManifestKey = "manifest";
 inline constexpr std::string_view kCountsKey = "counts";

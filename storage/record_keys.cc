@@ -43,7 +43,13 @@ std::string_view after(std::string_view key, std::size_t offset) {
   return key.substr(std::min(offset, key.size()));
 }
 
-std::string_view name_of(std::uint64_t split) { return split == 0 ? "train" : "test"; }
+std::string_view name_of(std::uint64_t split) {
+  return split == 0 ? "train" : split == 1 ? "test" : "added";
+}
+
+// Beside the spaces in the family of vectors.
+constexpr auto kAddedVectors = static_cast<Space>(2);
+constexpr auto kHidden = static_cast<Space>(3);
 
 }  // namespace
 
@@ -98,6 +104,20 @@ KeyRange vector_range(std::uint32_t corpus, Space space, std::uint64_t set) {
   return prefix_range(std::move(key));
 }
 
+std::string added_vector_key(std::uint32_t corpus, DocumentId id) {
+  return vector_key(corpus, kAddedVectors, 0, value(id));
+}
+
+KeyRange added_vector_range(std::uint32_t corpus) { return vector_range(corpus, kAddedVectors, 0); }
+
+std::string hidden_key(std::uint32_t corpus, DocumentId id) {
+  return vector_key(corpus, kHidden, 0, value(id));
+}
+
+KeyRange hidden_range(std::uint32_t corpus) { return vector_range(corpus, kHidden, 0); }
+
+DocumentId document_in(std::string_view key) { return DocumentId{number_at(key, 13, 8)}; }
+
 std::string frequencies_key(std::uint32_t chunk) {
   std::string key(kFrequenciesPrefix);
   append_big_endian(key, chunk);
@@ -127,6 +147,8 @@ std::string describe(Family family, std::string_view key) {
     case Family::kLabelKeys:
       return fmt::format("the key of label \"{}\"", after(key, 4));
     case Family::kVectors:
+      if (number_at(key, 4, 1) >= static_cast<std::uint64_t>(kAddedVectors))
+        return fmt::format("the change of document {}", number_at(key, 13, 8));
       return fmt::format("chunk {} of vector set {}", number_at(key, 13, 8), number_at(key, 5, 8));
     case Family::kChanges:
       return fmt::format("the change of label {}", number_at(key, 4, 4));

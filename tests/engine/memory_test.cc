@@ -213,6 +213,138 @@ TEST(EngineWithoutMemory, SaysWhatToRunWhereTheGenerationHasNoDocuments) {
   EXPECT_EQ(engine.answer(texts, 3), engine.rank(texts, 3));
 }
 
+std::string best_key(const LiveStore& store, const std::string& text) {
+  const auto engine = store.engine();
+  const std::vector<std::string> texts = {text};
+  const LabelRanking found = engine->answer(texts, 1, {.memory = Memory::kOn})[0];
+  return engine->labels(found)[0].key;
+}
+
+std::string nearest_key(const LiveStore& store, const std::string& text) {
+  const auto engine = store.engine();
+  const std::vector<std::string> texts = {text};
+  const auto found = engine->nearest_documents(engine->encode(texts), 1);
+  return engine->documents(found[0])[0].key;
+}
+
+// A correction: the store answers a text wrongly, is told the right label, and knows it from then
+// on, at once, after a compaction, and when it is opened again.
+TEST(EngineMemoryChanges, LearnFromADocumentAtOnceAndForGood) {
+  testing::TempDir folder;
+  const std::filesystem::path path = remembering_store(folder.path());
+  const std::string text = "cats and dogs and horses";
+  auto store = LiveStore::open(path);
+  ASSERT_EQ(best_key(*store, text), "animals");
+  const LiveStore::Document corrections[] = {{"c1", text, {"money"}},
+                                             {"c2", text + " and birds", {"money"}}};
+  const LiveStore::Written written = store->put_documents(corrections);
+  EXPECT_EQ(written.created, 2U);
+  const auto check = [&] {
+    EXPECT_EQ(nearest_key(*store, text), "c1");
+    EXPECT_EQ(store->find_document("c1")->labels, std::vector<std::string>{"money"});
+    const auto engine = store->engine();
+    const std::vector<std::string> texts = {text};
+    const auto score = [&](Memory memory) {
+      const LabelRanking all = engine->answer(texts, 12, {.memory = memory})[0];
+      return std::ranges::find(all, LabelId{7}, &ScoredLabel::id)->score;
+    };
+    EXPECT_GT(score(Memory::kOn), score(Memory::kOff) + 0.05F);
+  };
+  check();
+  const Label label{{}, "added", "Added", "telescopes"};
+  store->put_labels({&label, 1});
+  store->compact();
+  check();
+  store.reset();
+  store = LiveStore::open(path);
+  check();
+  store.reset();
+  {
+    Catalog catalog = Catalog::open(path, OpenMode::kWrite);
+    build_generation(catalog, config_with_documents(), {});
+    EXPECT_THAT(catalog.document_changes(), IsEmpty());
+  }
+  store = LiveStore::open(path);
+  EXPECT_EQ(store->engine()->document_space()->size(), tiny::kTrainDocuments + 2);
+  check();
+}
+
+TEST(EngineMemoryChanges, ReplaceAndForgetDocumentsOfTheCorpusToo) {
+  testing::TempDir folder;
+  const std::filesystem::path path = remembering_store(folder.path());
+  auto store = LiveStore::open(path);
+  const std::string text = tiny::train()[12].text;
+  ASSERT_EQ(nearest_key(*store, text), "train-12");
+  const LiveStore::Document other{"train-12", "The bank raised its prices.", {"money"}};
+  EXPECT_EQ(store->put_documents({&other, 1}).replaced, 1U);
+  EXPECT_NE(nearest_key(*store, text), "train-12");
+  EXPECT_EQ(nearest_key(*store, other.text), "train-12");
+  for (const ScoredDocument& found : store->engine()->document_space()->by_words(text, 40))
+    EXPECT_NE(found.id, DocumentId{12});
+  const std::string keys[] = {"train-12", "train-25", "absent"};
+  EXPECT_EQ(store->remove_documents(keys), 2U);
+  EXPECT_EQ(store->find_document("train-12"), std::nullopt);
+  EXPECT_NE(nearest_key(*store, other.text), "train-12");
+  store.reset();
+  store = LiveStore::open(path);
+  EXPECT_NE(nearest_key(*store, tiny::train()[25].text), "train-25");
+}
+
+TEST(EngineMemoryChanges, RefuseWhatNoQueryCouldUse) {
+  testing::TempDir folder;
+  const auto store = LiveStore::open(remembering_store(folder.path()));
+  const auto refuses = [&](LiveStore::Document document, const char* part) {
+    testing::expect_error(
+        ErrorKind::kInvalidInput,
+        [&] {
+          store->put_documents({&document, 1});
+        },
+        part);
+  };
+  refuses({"a", "a cat", {"dragons"}}, "dragons");
+  refuses({"a", "\xff", {}}, "UTF-8");
+  refuses({"", "a cat", {}}, "key");
+  EXPECT_EQ(store->find_document("a"), std::nullopt);
+}
+
+TEST(EngineMemoryChanges, AreToldOverHttp) {
+  testing::TempDir folder;
+  const auto store = LiveStore::open(remembering_store(folder.path()));
+  TaskPool writers(2, 8), upkeep(1, 1);
+  IdempotentReplies replies(4);
+  StoreChanges changes{
+      .store = *store, .writers = writers, .upkeep = upkeep, .progress = {}, .replies = replies};
+  QueryBatcher batcher({}, [&] { return store->engine(); });
+  const ApiKeys keys;
+  const ServeOptions served;
+  const HttpApi api({.options = served,
+                     .version = "1",
+                     .batcher = batcher,
+                     .engine = [&] { return store->engine(); },
+                     .stopping = [] { return false; },
+                     .keys = keys,
+                     .changes = &changes});
+  const auto ask = [&](const char* method, const std::string& target, const std::string& body) {
+    return testing::ask(api, method, target, body);
+  };
+  const std::string owl = R"({"text":"cats and birds","labels":["animals"]})";
+  EXPECT_EQ(ask("PUT", "/v1/documents/a/b", owl).status, 201);
+  const std::string shown = R"({"key":"a/b","text":"cats and birds","labels":["animals"]})";
+  EXPECT_EQ(ask("PUT", "/v1/documents/a/b", owl).body, shown);
+  EXPECT_EQ(ask("GET", "/v1/documents/a/b", "").body, shown);
+  EXPECT_EQ(nearest_key(*store, "cats and birds"), "a/b");
+  EXPECT_EQ(ask("POST", "/v1/documents",
+                R"({"documents":[{"key":"a/b","text":"rain"},{"key":"c","text":"snow"}]})")
+                .body,
+            R"({"created":1,"replaced":1})");
+  EXPECT_EQ(ask("POST", "/v1/documents", R"({"documents":[{"text":"rain"}]})").status, 400);
+  EXPECT_EQ(ask("DELETE", "/v1/documents/c", "").status, 200);
+  EXPECT_EQ(ask("DELETE", "/v1/documents/c", "").status, 404);
+  EXPECT_EQ(ask("GET", "/v1/documents/c", "").status, 404);
+  writers.stop();
+  upkeep.stop();
+}
+
 TEST(EngineMemoryChanges, KeepsDocumentsThroughCompactionAndDropsRemovedLabels) {
   testing::TempDir folder;
   const std::filesystem::path path = remembering_store(folder.path());

@@ -45,6 +45,13 @@ void remove_label(const std::filesystem::path& store) {
   catalog.remove_label("weather");
 }
 
+void add_documents(const std::filesystem::path& store) {
+  Catalog catalog = Catalog::open(store, OpenMode::kWrite);
+  const std::vector<Example> documents = {{{}, "owl", "an owl", {LabelId{0}}, {}},
+                                          {{}, "train-3", "a lark", {LabelId{0}}, {}}};
+  catalog.put_documents(documents, tiny_vectors(2));
+}
+
 void put_note(const std::filesystem::path& store) {
   Catalog catalog = Catalog::open(store, OpenMode::kWrite);
   catalog.put_note("history", "[1,2]");
@@ -63,13 +70,10 @@ void import_onto_small_disk(const std::filesystem::path& store) {
 
 int run(const std::filesystem::path& store, const std::string& scenario) {
   static const std::map<std::string, void (*)(const std::filesystem::path&)> kScenarios = {
-      {"create", &create},
-      {"import_onto_small_disk", &import_onto_small_disk},
-      {"import", &import},
-      {"add_labels", &add_labels},
-      {"build_generation", &build_generation},
-      {"put_note", &put_note},
-      {"remove_label", &remove_label}};
+      {"create", &create},         {"import_onto_small_disk", &import_onto_small_disk},
+      {"import", &import},         {"add_documents", &add_documents},
+      {"add_labels", &add_labels}, {"build_generation", &build_generation},
+      {"put_note", &put_note},     {"remove_label", &remove_label}};
   try {
     kScenarios.at(scenario)(store);
     return 0;

@@ -35,7 +35,8 @@ using ::testing::IsEmpty;
 namespace fs = std::filesystem;
 
 constexpr const char* kScenarios[] = {"create",     "import",       "build_generation",
-                                      "add_labels", "remove_label", "put_note"};
+                                      "add_labels", "remove_label", "add_documents",
+                                      "put_note"};
 
 using Environment = std::map<std::string, std::string>;
 
@@ -85,6 +86,10 @@ TempDir store_before(const std::string& scenario) {
     return first;
   }();
   fs::copy(made.path(), folder.path(), fs::copy_options::recursive);
+  if (scenario == "add_documents") {
+    Catalog catalog = Catalog::open(folder / "s", OpenMode::kWrite);
+    commit_documents(catalog, 2);
+  }
   return folder;
 }
 
@@ -128,6 +133,9 @@ std::set<std::string> files_named_by(const Manifest& manifest) {
   std::set<std::string> names;
   if (manifest.generation)
     names = {manifest.generation->encoder.file.name, manifest.generation->label_index.name};
+  if (manifest.generation && manifest.generation->documents)
+    names.insert(
+        {manifest.generation->documents->index.name, manifest.generation->documents->table.name});
   return names;
 }
 
@@ -190,6 +198,7 @@ std::vector<std::string> steps_of(const std::string& scenario) {
        {"corpus.batch_written", "corpus.batch_written", "corpus.before_flush", "corpus.flushed",
         "corpus.before_commit", "corpus.committed", "corpus.cleaned"}},
       {"add_labels", {"labels.before_write", "labels.written"}},
+      {"add_documents", {"documents.before_write", "documents.written"}},
       {"remove_label", {"labels.before_write", "labels.written"}},
       {"put_note", {"catalog.before_note", "catalog.note_written"}}};
   std::vector<std::string> steps;

@@ -93,6 +93,18 @@ inline void commit_generation(Catalog& catalog, std::uint64_t number) {
   catalog.commit(next, true);
 }
 
+// The same with an index of documents.
+inline void commit_documents(Catalog& catalog, std::uint64_t number) {
+  commit_generation(catalog, number);
+  Manifest next = catalog.manifest();
+  DocumentsInfo& documents = next.generation->documents.emplace();
+  const std::string name = numbered("index/", number);
+  documents.index = write_file(catalog.path(), name + ".documents.idx", "index", "i");
+  documents.table = write_file(catalog.path(), name + ".table.idx", "documents", "t");
+  documents.index_kind = "flat";
+  catalog.commit(next, true);
+}
+
 inline std::vector<Example> examples_of(const Catalog& catalog, Split split) {
   std::vector<Example> examples;
   catalog.scan_examples(split, [&](Example&& example) { examples.push_back(std::move(example)); });
@@ -116,6 +128,11 @@ inline std::string state_of(const std::filesystem::path& store) {
   for (const Split split : {Split::kTrain, Split::kTest})
     for (const Example& example : examples_of(catalog, split))
       out << '\n' << value(example.id) << example.key << example.text << example.labels.size();
+  catalog.scan_documents([&](Example&& example) {
+    out << '\n' << value(example.id) << example.key << example.text << example.labels.size();
+  });
+  for (const DocumentChange& change : catalog.document_changes())
+    out << '\n' << value(change.id) << change.removed << change.vector.size();
   for (const std::uint32_t frequency : catalog.label_frequencies()) out << ' ' << frequency;
   for (const LabelChange& change : catalog.label_changes())
     out << '\n' << value(change.id) << change.removed << change.vector.size();

@@ -8,7 +8,7 @@ install(TARGETS dexter RUNTIME)
 install(EXPORT dexter NAMESPACE dexter:: FILE dexterTargets.cmake DESTINATION ${dexter_package})
 # The headers for programs of yours; what else the folders hold is inner and may change at any time.
 foreach(header IN ITEMS
-    storage/catalog.h storage/corpus_reader.h storage/corpus_writer.h storage/embedding_matrix.h storage/error.h
+    storage/catalog.h storage/changes.h storage/corpus_reader.h storage/corpus_writer.h storage/embedding_matrix.h storage/error.h
     storage/importer.h storage/manifest.h storage/progress.h storage/section_file.h storage/types.h
     index/id_set.h index/vector_index.h
     encoders/encoder.h encoders/loss_options.h encoders/merge.h encoders/process_group.h encoders/teacher.h encoders/trainer.h encoders/trainer_options.h
