@@ -101,7 +101,7 @@ void answer_ready(const std::shared_ptr<ApiCall>& call);
 void answer_metrics(const std::shared_ptr<ApiCall>& call);
 void answer_stats(const std::shared_ptr<ApiCall>& call);
 // web_routes.cc
-void answer_document(const std::shared_ptr<ApiCall>& call);
+void answer_interface(const std::shared_ptr<ApiCall>& call);
 void answer_docs(const std::shared_ptr<ApiCall>& call);
 void answer_page(const std::shared_ptr<ApiCall>& call);
 void answer_web_file(const std::shared_ptr<ApiCall>& call);

@@ -43,7 +43,7 @@ constexpr auto kRoutes = std::to_array<RouteRow>({
     {"GET", "/v1/stats", &answer_stats, Access::kRead, false},
     {"GET", "/metrics", &answer_metrics, Access::kRead, false},
     {"GET", "/v1/report", &answer_report},
-    {"GET", "/openapi.json", &answer_document, Access::kOpen},
+    {"GET", "/openapi.json", &answer_interface, Access::kOpen},
     {"GET", "/docs", &answer_docs, Access::kOpen},
     {"GET", "/", &answer_page, Access::kOpen},
     {"GET", "/web/{file}", &answer_web_file, Access::kOpen},

@@ -28,7 +28,7 @@ struct LabelFields {
 struct QueryShape {
   LabelFields fields;
   float threshold = -std::numeric_limits<float>::infinity();
-  std::size_t offset = 0;  // labels passed over
+  std::size_t offset = 0;  // answers passed over
   bool timing = false;
 };
 
@@ -150,9 +150,17 @@ void append_document(std::string& out, const RetrievalEngine& engine, const Exam
   out += "]}";
 }
 
+// Leaves what is asked for: what scores enough, from the offset on.
+template <class Ranking>
+void cut(Ranking& ranking, const QueryShape& shape) {
+  std::erase_if(ranking, [&](const auto& scored) { return scored.score < shape.threshold; });
+  const auto passed = static_cast<std::ptrdiff_t>(std::min(shape.offset, ranking.size()));
+  ranking.erase(ranking.begin(), ranking.begin() + passed);
+}
+
 void append_result(std::string& out, const RetrievalEngine& engine, DocumentRanking& ranking,
                    const QueryShape& shape) {
-  std::erase_if(ranking, [&](const auto& scored) { return scored.score < shape.threshold; });
+  cut(ranking, shape);
   const std::vector<Example> documents = engine.documents(ranking);
   out += R"({"documents":[)";
   for (std::size_t i = 0; i < documents.size(); ++i) {
@@ -164,9 +172,7 @@ void append_result(std::string& out, const RetrievalEngine& engine, DocumentRank
 
 void append_result(std::string& out, const RetrievalEngine& engine, LabelRanking& ranking,
                    const QueryShape& shape) {
-  std::erase_if(ranking, [&](const ScoredLabel& scored) { return scored.score < shape.threshold; });
-  ranking.erase(ranking.begin(), ranking.begin() + static_cast<std::ptrdiff_t>(
-                                                       std::min(shape.offset, ranking.size())));
+  cut(ranking, shape);
   const std::vector<Label> labels = engine.labels(ranking);
   out += R"({"labels":[)";
   for (std::size_t i = 0; i < labels.size(); ++i) {

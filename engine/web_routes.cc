@@ -35,7 +35,7 @@ HttpReply file_reply(std::string_view name) {
 
 }  // namespace
 
-void answer_document(const std::shared_ptr<ApiCall>& call) {
+void answer_interface(const std::shared_ptr<ApiCall>& call) {
   const DocumentFacts facts{.version = call->parts.version,
                             .options = call->parts.options,
                             .dim = call->parts.engine()->encoder().dim(),
