@@ -10,7 +10,7 @@
 
 namespace dexter {
 
-// How an encoder learns which demonstrations help an input. Defaults: bench/demo_feedback.py.
+// How an encoder learns which demonstrations help an input.
 struct FeedbackOptions {
   std::string loss = "udr";
   int rounds = 3;

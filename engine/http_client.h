@@ -46,10 +46,10 @@ class HttpClient {
   // connection or no answer in time.
   HttpAnswer send(std::string_view method, std::string_view path, std::string body = {});
 
-  // The body of an answer of 200 of a dexter server to a JSON request ("" for none). A request that finds no room is
-  // sent again after the time that the server names. Throws what the server says: kInvalidInput
-  // where the request or the key is at fault (400, 401, 403, 413), kNotFound (404), kUnavailable
-  // (no connection, no room, too slow), kInternal for the rest.
+  // The body of an answer of 200 of a dexter server to a JSON request ("" for none). A request that
+  // finds no room is sent again after the time that the server names. Throws what the server says:
+  // kInvalidInput where the request or the key is at fault (400, 401, 403, 413), kNotFound (404),
+  // kUnavailable (no connection, no room, too slow), kInternal for the rest.
   std::string ask(std::string_view method, std::string_view path, std::string body = {});
 
  private:

@@ -76,9 +76,7 @@ class LiveStore {
  private:
   struct Put;
   class Recording;
-
   using LabelsByKey = std::unordered_map<std::string, std::optional<Label>>;
-
   LiveStore(Catalog catalog, RetrievalEngine engine, std::string device);
   void require_room(std::uint64_t bytes) const;
   void require_open();

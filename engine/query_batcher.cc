@@ -139,15 +139,14 @@ void search(const Batch& batch, Computed& computed) {
       std::copy(from.begin(), from.end(), some.row(i).begin());
       texts[i] = std::move(computed.texts[rows[i]]);
     }
-    if (space == Space::kDocuments) {
-      auto found = batch.engine->nearest_documents(some, static_cast<int>(k), options.search);
-      for (std::size_t i = 0; i < rows.size(); ++i)
-        computed.documents[rows[i]] = std::move(found[i]);
-    } else {
-      auto found = batch.engine->answer(some, texts, static_cast<int>(k), options);
-      for (std::size_t i = 0; i < rows.size(); ++i)
-        computed.rankings[rows[i]] = std::move(found[i]);
-    }
+    const auto most = static_cast<int>(k);
+    const auto put = [&group_rows = rows](auto& all, auto&& found) {
+      for (std::size_t i = 0; i < found.size(); ++i) all[group_rows[i]] = std::move(found[i]);
+    };
+    if (space == Space::kDocuments)
+      put(computed.documents, batch.engine->nearest_documents(some, most, options.search));
+    else
+      put(computed.rankings, batch.engine->answer(some, texts, most, options));
   }
 }
 
@@ -213,10 +212,7 @@ void deliver(const Batch& batch, Computed computed) {
     }
     row += part.count;
     if (!is_last) continue;
-    const bool is_whole = query.answer.end == QueryEnd::kDone;
-    finish(query, query.answer.error ? QueryEnd::kFailed
-                  : is_whole         ? QueryEnd::kDone
-                                     : query.answer.end);
+    finish(query, query.answer.error ? QueryEnd::kFailed : query.answer.end);
   }
 }
 
@@ -253,14 +249,12 @@ struct QueryBatcher::Impl {
   // constant after construction
   const BatcherOptions options;
   const EngineSource source;
-  // guarded by mutex
-  mutable std::mutex mutex;
+  mutable std::mutex mutex;  // guards what follows, to `batches`
   std::condition_variable_any changed;
   QueryQueue queue;
   bool stopping = false;
   std::uint64_t batches = 0, texts = 0, refused = 0, expired = 0;
-  // a copy of the queue's size for those that only look
-  std::atomic<std::size_t> waiting = 0;
+  std::atomic<std::size_t> waiting = 0;  // the queue's size, for those that only look
   // last, so that they stop and join before anything they use is destroyed
   std::vector<std::jthread> workers;
 
