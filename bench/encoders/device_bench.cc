@@ -102,10 +102,10 @@ void BM_TrainingStep(benchmark::State& state) {
                               .chunk_tokens = is_small() ? 4096u : 131'072u});
   const auto step = [&] {
     learner.loss_step({.document_texts = documents,
-                          .label_texts = labels,
-                          .documents = rows,
-                          .labels = rows,
-                          .positives = positives});
+                       .label_texts = labels,
+                       .documents = rows,
+                       .labels = rows,
+                       .positives = positives});
     benchmark::DoNotOptimize(learner.update(1e-6));  // the norm waits for the device
   };
   step();
