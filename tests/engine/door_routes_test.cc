@@ -15,7 +15,7 @@ namespace dexter {
 namespace {
 
 namespace json = boost::json;
-using ::testing::ElementsAre;
+using ::testing::Contains;
 using ::testing::HasSubstr;
 using testing::TinyApi;
 
@@ -222,7 +222,7 @@ TEST_F(DoorApi, RefusesOtherProjectsBodiesAndNumbers) {
   EXPECT_EQ(form("/v1/projects//suggest", "text=a").status, 404);
   const HttpReply wrong = ask("GET", kSuggest);
   EXPECT_EQ(wrong.status, 405);
-  EXPECT_THAT(wrong.headers, ElementsAre(std::pair<std::string, std::string>("Allow", "POST")));
+  EXPECT_THAT(wrong.headers, Contains(std::pair<std::string, std::string>("Allow", "POST")));
   EXPECT_EQ(form(kSuggest, "{}", "application/json").status, 415);
   for (const auto& [body, expected] : std::vector<std::pair<std::string, std::string>>{
            {"limit=3", "'text' is missing"},

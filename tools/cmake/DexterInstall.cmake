@@ -11,10 +11,10 @@ foreach(header IN ITEMS
     storage/catalog.h storage/changes.h storage/corpus_reader.h storage/corpus_writer.h storage/embedding_matrix.h storage/error.h
     storage/importer.h storage/manifest.h storage/progress.h storage/section_file.h storage/types.h
     index/id_set.h index/vector_index.h
-    encoders/encoder.h encoders/loss_options.h encoders/merge.h encoders/process_group.h encoders/teacher.h encoders/trainer.h encoders/trainer_options.h
+    encoders/encoder.h encoders/feedback_trainer.h encoders/loss_options.h encoders/merge.h encoders/process_group.h encoders/teacher.h encoders/trainer.h encoders/trainer_options.h
     encoders/transformer_options.h
-    engine/bm25.h engine/demo_bank.h engine/demo_prompt.h engine/demo_retriever.h engine/demo_strategies.h
-    engine/retrieval_metrics.h
+    engine/bm25.h engine/demo_bank.h engine/demo_feedback.h engine/demo_index.h engine/demo_prompt.h engine/demo_retriever.h
+    engine/demo_scorer.h engine/demo_strategies.h engine/language_model.h engine/retrieval_metrics.h
     engine/changed_labels.h engine/config.h engine/document_options.h engine/evaluator.h engine/history.h engine/live_store.h engine/metrics.h
     engine/offline.h engine/report.h engine/retrieval_engine.h engine/serve_options.h)
   get_filename_component(folder ${header} DIRECTORY)
