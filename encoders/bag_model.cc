@@ -61,7 +61,7 @@ std::vector<T> values_of(const SectionFileReader& file, std::string_view name, s
          fmt::format("reading an encoder: section {} has {} bytes where {} belong; train again",
                      name, bytes.size(), count * sizeof(T)));
   std::vector<T> values(count);
-  std::memcpy(values.data(), bytes.data(), bytes.size());
+  if (count > 0) std::memcpy(values.data(), bytes.data(), bytes.size());
   return values;
 }
 

@@ -95,7 +95,8 @@ TEST_F(BankIndex, IsMadeAgainByAnImport) {
   index();
   tiny::bank_store(folder_.path(), std::vector<Demonstration>{{"new", "topic", "A whale", "sea"}});
   EXPECT_FALSE(files().vectors);  // the encoder went with the former corpus
-  const auto found = DemoRetriever::open(store_).retrieve({.text = "whale"});
+  const DemoRetriever retriever = DemoRetriever::open(store_);
+  const auto found = retriever.retrieve({.text = "whale"});
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(found[0].demo->id, "new");
 }
