@@ -23,17 +23,9 @@ struct Selection {
   float threshold = 0;
 };
 
-using Parameters = std::vector<std::pair<std::string, std::string>>;
-
-std::optional<std::string_view> find(const Parameters& parameters, std::string_view name) {
-  for (const auto& [found, text] : parameters)
-    if (found == name) return text;
-  return std::nullopt;
-}
-
 template <class Number>
 Number number_of(const Parameters& parameters, std::string_view name, Number usual, Number most) {
-  const auto given = find(parameters, name);
+  const auto given = find_parameter(parameters, name);
   if (!given) return usual;
   Number number = 0;
   const auto [end, error] = std::from_chars(given->begin(), given->end(), number);
@@ -137,7 +129,7 @@ void answer_suggest(const std::shared_ptr<ApiCall>& call) {
   if (!equals_ignoring_case(type.substr(0, kForm.size()), kForm))
     return call->reply(problem(415, fmt::format("the body is no form; send it as {}", kForm)));
   const Parameters form = parse_parameters(call->request.body);
-  const auto text = find(form, "text");
+  const auto text = find_parameter(form, "text");
   ensure(text.has_value(), ErrorKind::kInvalidInput,
          "reading the request: 'text' is missing; send text=... as a form");
   const auto most = static_cast<std::size_t>(call->parts.options.text_bytes);

@@ -12,6 +12,7 @@
 
 #include "engine/http_api.h"
 #include "engine/http_message.h"
+#include "engine/target.h"
 
 namespace dexter {
 
@@ -22,7 +23,7 @@ struct ApiCall {
   ReplyFunction reply;
   std::shared_ptr<const ApiParts> kept;  // keeps the parts of its time
   std::string argument;                  // what stood in the braces of the path, decoded
-  std::vector<std::pair<std::string, std::string>> parameters;  // of the target's ?..., decoded
+  Parameters parameters;                 // of the target's ?..., decoded
 
   std::optional<std::string> parameter(std::string_view name) const;
 };

@@ -56,8 +56,7 @@ Rows answerable(const Rows& rows) {
   const EmbeddingView view = rows.view();
   for (std::size_t i = 0; i < rows.ids.size(); ++i) {
     const std::span<const float> row = view.row(i);
-    if (std::any_of(row.begin(), row.end(), [](float x) { return x != 0; }))
-      kept.add(rows.ids[i], row);
+    if (!is_zero(row)) kept.add(rows.ids[i], row);
   }
   return kept;
 }

@@ -20,10 +20,6 @@ constexpr std::size_t kEncodedTogether = 1024;
 constexpr std::string_view kRowsType = "rows";
 constexpr std::uint32_t kRowsVersion = 1;
 
-bool is_zero(std::span<const float> row) {
-  return std::all_of(row.begin(), row.end(), [](float x) { return x == 0; });
-}
-
 EmbeddingMatrix encoded(std::span<const Demonstration> demos, const Encoder& encoder,
                         const Progress& progress) {
   const char* stage = "encoding demonstrations";

@@ -127,8 +127,7 @@ Candidates DemoRetriever::Impl::by_vectors(const DemoQuery& query, std::size_t m
   std::call_once(vectors_read, [this] { read_vectors(); });
   const EmbeddingMatrix encoded = encoder.encoder->encode(std::span(&query.text, 1));
   Candidates found;
-  const auto row = encoded.row(0);
-  if (std::all_of(row.begin(), row.end(), [](float x) { return x == 0; })) return found;
+  if (is_zero(encoded.row(0))) return found;
   SearchOptions options;
   if (!query.task.empty()) options.only = rows_of_task.at(query.task);
   const auto k = static_cast<int>(std::min(most, demos.size()));

@@ -25,17 +25,6 @@ struct DemoRequest {
   std::string pattern{kPromptPattern};
 };
 
-std::vector<std::string> texts_of(const ServeOptions& options, JsonFields& fields) {
-  const auto bytes = static_cast<std::size_t>(options.text_bytes);
-  auto texts = fields.texts("texts", static_cast<std::size_t>(options.max_texts), bytes);
-  auto text = fields.text("text", bytes);
-  ensure(text.has_value() != texts.has_value(), ErrorKind::kInvalidInput,
-         fmt::format("reading the request: {} of 'text' and 'texts' are given, but exactly one is "
-                     "needed",
-                     text ? 2 : 0));
-  return text ? std::vector<std::string>{std::move(*text)} : std::move(*texts);
-}
-
 double number_of(JsonFields& fields, std::string_view name, double otherwise, double least,
                  double most) {
   const double found = fields.number(name).value_or(otherwise);
@@ -67,7 +56,9 @@ DemoQuery query_of(JsonFields& fields) {
 DemoRequest read_request(const ApiCall& call) {
   JsonFields fields(call.request.body);
   DemoRequest request;
-  request.texts = texts_of(call.parts.options, fields);
+  const ServeOptions& options = call.parts.options;
+  request.texts = fields.one_or_many(static_cast<std::size_t>(options.max_texts),
+                                     static_cast<std::size_t>(options.text_bytes));
   request.query = query_of(fields);
   request.best_first = fields.flag("best_first");
   request.prompt = fields.flag("prompt");

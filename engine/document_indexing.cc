@@ -66,7 +66,7 @@ class DocumentEncoding {
     const EmbeddingMatrix vectors = encoder_.encode(texts);
     for (std::size_t i = 0; i < texts.size(); ++i) {
       const std::span<const float> row = vectors.row(i);
-      if (std::all_of(row.begin(), row.end(), [](float x) { return x == 0; })) continue;
+      if (is_zero(row)) continue;
       values_.insert(values_.end(), row.begin(), row.end());
       add(std::move(waiting_[i]));
     }

@@ -132,17 +132,10 @@ void add_message(HttpReply& reply) {
 
 void answer_embed(const std::shared_ptr<ApiCall>& call) {
   JsonFields fields(call->request.body);
-  const bool is_one = fields.has("text");
-  ensure(is_one != fields.has("texts"), ErrorKind::kInvalidInput,
-         fmt::format("reading the request: {} of 'text' and 'texts' are given, but exactly one is "
-                     "needed",
-                     is_one ? 2 : 0));
   const ServeOptions& options = call->parts.options;
   QueryWork work = work_of(*call, fields.whole("timeout_ms", 1, options.timeout_ms));
-  const auto bytes = static_cast<std::size_t>(options.text_bytes);
-  if (auto text = fields.text("text", bytes)) work.texts.push_back(std::move(*text));
-  if (auto texts = fields.texts("texts", static_cast<std::size_t>(options.max_texts), bytes))
-    work.texts = std::move(*texts);
+  work.texts = fields.one_or_many(static_cast<std::size_t>(options.max_texts),
+                                  static_cast<std::size_t>(options.text_bytes));
   work.k = 0;
   const VectorShape shape = shape_of(*call, fields);
   fields.end();

@@ -104,9 +104,7 @@ int status_of(ErrorKind kind) {
 std::span<const RouteRow> api_routes() { return kRoutes; }
 
 std::optional<std::string> ApiCall::parameter(std::string_view name) const {
-  for (const auto& [found, value] : parameters)
-    if (found == name) return value;
-  return std::nullopt;
+  return std::optional<std::string>(find_parameter(parameters, name));
 }
 
 HttpReply problem_of(const std::exception_ptr& error) {

@@ -127,6 +127,16 @@ std::optional<std::vector<std::string>> JsonFields::text_or_texts(std::string_vi
   return std::vector<std::string>{text_of(name, *found, most_bytes)};
 }
 
+std::vector<std::string> JsonFields::one_or_many(std::size_t most, std::size_t most_bytes) {
+  ensure(has("text") != has("texts"), ErrorKind::kInvalidInput,
+         fmt::format("reading the request: {} of 'text' and 'texts' are given, but exactly one is "
+                     "needed",
+                     has("text") ? 2 : 0));
+  auto one = text("text", most_bytes);
+  auto many = texts("texts", most, most_bytes);
+  return one ? std::vector<std::string>{std::move(*one)} : std::move(*many);
+}
+
 std::optional<EmbeddingMatrix> JsonFields::vectors(std::string_view name, std::size_t most,
                                                    int dim) {
   const json::value* found = find(name);

@@ -32,6 +32,8 @@ class JsonFields {
   // The same, or one text alone.
   std::optional<std::vector<std::string>> text_or_texts(std::string_view name, std::size_t most,
                                                         std::size_t most_bytes);
+  // What either 'text' or 'texts' holds; kInvalidInput unless exactly one of them is given.
+  std::vector<std::string> one_or_many(std::size_t most, std::size_t most_bytes);
   // 1 to `most` rows of `dim` numbers.
   std::optional<EmbeddingMatrix> vectors(std::string_view name, std::size_t most, int dim);
   std::optional<JsonFields> object(std::string_view name);

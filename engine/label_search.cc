@@ -14,10 +14,6 @@ namespace {
 // Hidden labels rarely stand among the best, so a search asks for few more than k at first.
 constexpr std::size_t kSpareHits = 16;
 
-bool ranks_before(const ScoredLabel& a, const ScoredLabel& b) {
-  return a.score != b.score ? a.score > b.score : a.id < b.id;
-}
-
 double squared_norm(std::span<const float> row) {
   return std::inner_product(row.begin(), row.end(), row.begin(), 0.0);
 }

@@ -24,9 +24,7 @@ EmbeddingMatrix encoded(const Encoder& encoder, std::span<const LiveStore::Docum
   for (const LiveStore::Document& document : documents) texts.push_back(document.text);
   EmbeddingMatrix vectors = encoder.encode(texts);
   for (std::size_t i = 0; i < texts.size(); ++i) {
-    const std::span<const float> row = std::as_const(vectors).row(i);
-    ensure(std::any_of(row.begin(), row.end(), [](float x) { return x != 0; }),
-           ErrorKind::kInvalidInput,
+    ensure(!is_zero(vectors.row(i)), ErrorKind::kInvalidInput,
            fmt::format("adding documents: the text of '{}', '{}', has no word that the encoder "
                        "knows, so that it would be near no query; leave it out",
                        documents[i].key, texts[i]));

@@ -45,10 +45,6 @@ fs::directory_iterator entries_of(const fs::path& folder) {
   return entries;
 }
 
-bool is_zero(std::span<const float> row) {
-  return std::all_of(row.begin(), row.end(), [](float x) { return x == 0; });
-}
-
 // The labels most alike to each label, for hard negatives.
 std::vector<std::uint32_t> nearest_labels(EmbeddingView vectors, int k) {
   std::vector<std::int64_t> ids(vectors.rows());

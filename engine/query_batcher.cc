@@ -58,19 +58,8 @@ struct Computed {
   std::chrono::nanoseconds encoding{}, searching{};
 };
 
+// The text of each row, "" for one that came as a vector.
 std::vector<std::string> texts_of(const Batch& batch) {
-  std::vector<std::string> texts;
-  texts.reserve(batch.rows);
-  for (const QueryPart& part : batch.parts) {
-    const std::vector<std::string>& own = part.query->work.texts;
-    for (std::size_t i = part.first; i < part.first + part.count && i < own.size(); ++i)
-      texts.push_back(own[i]);
-  }
-  return texts;
-}
-
-// The same with "" for each row that came as a vector.
-std::vector<std::string> row_texts_of(const Batch& batch) {
   std::vector<std::string> texts;
   texts.reserve(batch.rows);
   for (const QueryPart& part : batch.parts)
@@ -79,25 +68,34 @@ std::vector<std::string> row_texts_of(const Batch& batch) {
   return texts;
 }
 
-// The rows of all parts: encoded where they are texts, copied where they came as vectors.
-EmbeddingMatrix vectors_of(const Batch& batch) {
-  const std::vector<std::string> texts = texts_of(batch);
+// The rows of all parts: encoded where they are texts, copied where they came as vectors. `texts`
+// are as of texts_of.
+EmbeddingMatrix vectors_of(const Batch& batch, const std::vector<std::string>& texts) {
+  const auto is_text = [](const QueryPart& part) { return !part.query->work.texts.empty(); };
+  if (std::all_of(batch.parts.begin(), batch.parts.end(), is_text))
+    return batch.engine->encode(texts);
+  std::vector<std::string> some;
+  std::size_t begin = 0;
+  for (const QueryPart& part : batch.parts) {
+    const auto first = texts.begin() + static_cast<std::ptrdiff_t>(begin);
+    if (is_text(part))
+      some.insert(some.end(), first, first + static_cast<std::ptrdiff_t>(part.count));
+    begin += part.count;
+  }
   EmbeddingMatrix encoded;
-  if (!texts.empty()) encoded = batch.engine->encode(texts);
-  if (texts.size() == batch.rows) return encoded;
+  if (!some.empty()) encoded = batch.engine->encode(some);
   const int dim = batch.engine->encoder().dim();
   EmbeddingMatrix all(batch.rows, dim);
   std::size_t row = 0, text = 0;
   for (const QueryPart& part : batch.parts) {
-    const bool is_text = !part.query->work.texts.empty();
-    ensure(is_text || part.query->work.vectors.dim() == dim, ErrorKind::kInvalidInput,
+    ensure(is_text(part) || part.query->work.vectors.dim() == dim, ErrorKind::kInvalidInput,
            fmt::format("ranking labels: the vectors are {}-d but the store's are {}-d; "
                        "encode them with this store's encoder",
                        part.query->work.vectors.dim(), dim));
     for (std::size_t i = 0; i < part.count; ++i) {
       const std::span<const float> from =
-          is_text ? std::as_const(encoded).row(text++)
-                  : std::as_const(part.query->work.vectors).row(part.first + i);
+          is_text(part) ? std::as_const(encoded).row(text++)
+                        : std::as_const(part.query->work.vectors).row(part.first + i);
       std::copy(from.begin(), from.end(), all.row(row++).begin());
     }
   }
@@ -154,8 +152,8 @@ Computed compute(const Batch& batch) {
   Computed computed;
   computed.taken = Clock::now();
   try {
-    computed.vectors = vectors_of(batch);
-    computed.texts = row_texts_of(batch);
+    computed.texts = texts_of(batch);
+    computed.vectors = vectors_of(batch, computed.texts);
     const Clock::time_point encoded = Clock::now();
     computed.encoding = encoded - computed.taken;
     search(batch, computed);

@@ -277,9 +277,8 @@ std::vector<LabelRanking> RetrievalEngine::answer(EmbeddingView queries,
   const bool voted =
       documents != nullptr && (options.memory == Memory::kOn ||
                                (options.memory == Memory::kAuto && documents->fusion.helps));
-  const int pool = std::max(k, voted || options.tail != 0 ? impl_->fusion().pool : k);
-  std::vector<LabelRanking> answers =
-      rank(queries, voted || options.tail != 0 ? pool : k, options.search);
+  const int pool = voted || options.tail != 0 ? std::max(k, impl_->fusion().pool) : k;
+  std::vector<LabelRanking> answers = rank(queries, pool, options.search);
   if (voted) impl_->add_votes(queries, texts, static_cast<std::size_t>(pool), options, answers);
   for (LabelRanking& answer : answers) {
     if (options.tail != 0)

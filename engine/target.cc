@@ -36,8 +36,8 @@ std::string decode_percent(std::string_view text, bool plus_is_space) {
   return result;
 }
 
-std::vector<std::pair<std::string, std::string>> parse_parameters(std::string_view text) {
-  std::vector<std::pair<std::string, std::string>> result;
+Parameters parse_parameters(std::string_view text) {
+  Parameters result;
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('&'), text.size());
     const std::string_view pair = text.substr(0, end);
@@ -48,6 +48,13 @@ std::vector<std::pair<std::string, std::string>> parse_parameters(std::string_vi
                         decode_percent(pair.substr(std::min(equals + 1, pair.size())), true));
   }
   return result;
+}
+
+std::optional<std::string_view> find_parameter(const Parameters& parameters,
+                                               std::string_view name) {
+  for (const auto& [found, value] : parameters)
+    if (found == name) return value;
+  return std::nullopt;
 }
 
 }  // namespace dexter

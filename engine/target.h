@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,6 +19,9 @@ Target split_target(std::string_view target);
 // forms.
 std::string decode_percent(std::string_view text, bool plus_is_space = false);
 // "a=b&c=d" as pairs, decoded.
-std::vector<std::pair<std::string, std::string>> parse_parameters(std::string_view text);
+using Parameters = std::vector<std::pair<std::string, std::string>>;
+Parameters parse_parameters(std::string_view text);
+// The first value of a name.
+std::optional<std::string_view> find_parameter(const Parameters& parameters, std::string_view name);
 
 }  // namespace dexter

@@ -8,10 +8,6 @@
 namespace dexter {
 namespace {
 
-bool ranks_before(const ScoredLabel& a, const ScoredLabel& b) {
-  return a.score != b.score ? a.score > b.score : a.id < b.id;
-}
-
 using Votes = std::unordered_map<LabelId, double>;
 
 void add_votes(const VoterGroup& group, const VoteLookup& lookup, Votes& votes) {

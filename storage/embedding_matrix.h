@@ -1,11 +1,17 @@
 #pragma once
 
+#include <algorithm>
 #include <cassert>
 #include <cstddef>
 #include <span>
 #include <vector>
 
 namespace dexter {
+
+// Whether all values are 0: the vector of a text of which the encoder knows nothing.
+inline bool is_zero(std::span<const float> row) {
+  return std::all_of(row.begin(), row.end(), [](float x) { return x == 0; });
+}
 
 // Borrowed row-major float32 matrix [rows x dim]. The owner must outlive it.
 class EmbeddingView {

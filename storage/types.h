@@ -51,6 +51,11 @@ struct ScoredLabel {
   bool operator==(const ScoredLabel&) const = default;
 };
 
+// The order of a ranking: by score, and where that is the same by id.
+inline bool ranks_before(const ScoredLabel& a, const ScoredLabel& b) {
+  return a.score != b.score ? a.score > b.score : a.id < b.id;
+}
+
 struct ScoredDocument {
   DocumentId id{};
   float score = 0;

@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <functional>
 #include <memory>
-#include <optional>
 
 #include <spdlog/fmt/fmt.h>
 #include <boost/json.hpp>
@@ -102,36 +101,28 @@ std::unique_ptr<QuerySource> source_of(const Context& context, const QueryArgume
   return open_store(context.store, arguments.query);
 }
 
-// Who answers texts with documents.
-class DocumentSource {
- public:
-  DocumentSource(Context& context, const QueryArguments& arguments)
-      : context_(context), query_(arguments.query) {
-    ensure(arguments.url.empty() && !context.store.empty(), ErrorKind::kInvalidInput,
-           "--space documents needs --store; of a server ask POST /v1/query");
-    ensure(query_.only.empty(), ErrorKind::kInvalidInput,
-           "--only names labels, but --space asks for documents; leave one of them out");
-    set_threads(arguments.threads);
-    engine_.emplace(RetrievalEngine::open(context.store));
-  }
-  void answer(std::span<const std::string> texts) const {
-    print_documents(context_, *engine_, texts, query_.k, query_.answer.search);
-    context_.terminal.flush();
-  }
+using Answering = std::function<void(std::span<const std::string>)>;
 
- private:
-  Context& context_;
-  const LabelQuery& query_;
-  std::optional<RetrievalEngine> engine_;
-};
+// Answers texts with documents.
+Answering documents_of(Context& context, const QueryArguments& arguments) {
+  const LabelQuery& query = arguments.query;
+  ensure(arguments.url.empty() && !context.store.empty(), ErrorKind::kInvalidInput,
+         "--space documents needs --store; of a server ask POST /v1/query");
+  ensure(query.only.empty(), ErrorKind::kInvalidInput,
+         "--only names labels, but --space asks for documents; leave one of them out");
+  set_threads(arguments.threads);
+  const auto engine = std::make_shared<const RetrievalEngine>(RetrievalEngine::open(context.store));
+  return [&context, &query, engine](auto texts) {
+    print_documents(context, *engine, texts, query.k, query.answer.search);
+    context.terminal.flush();
+  };
+}
 
 ExitCode run_query(Context& context, const QueryArguments& arguments) {
-  std::function<void(std::span<const std::string>)> answer_all;
+  Answering answer_all;
   std::uint64_t labels = 0;
   if (arguments.space == "documents") {
-    answer_all = [source = std::make_shared<DocumentSource>(context, arguments)](auto texts) {
-      source->answer(texts);
-    };
+    answer_all = documents_of(context, arguments);
   } else {
     const std::shared_ptr<QuerySource> source = source_of(context, arguments);
     if (arguments.texts.empty()) labels = source->label_count();

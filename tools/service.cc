@@ -33,6 +33,11 @@ BatcherOptions batcher_options(const ServeOptions& options, int cores, ServerMet
 
 void use_one_thread() { set_threads(1); }
 
+// Where there are no demonstrations either, opening the labels tells what to do.
+bool has_labels(const std::filesystem::path& store, bool has_demos) {
+  return !has_demos || Catalog::open(store, OpenMode::kRead).manifest().generation;
+}
+
 std::shared_ptr<const DemoRetriever> open_demos(const std::filesystem::path& store) {
   if (!std::filesystem::exists(bank_folder(store))) return nullptr;
   auto demos = std::make_shared<const DemoRetriever>(DemoRetriever::open(store));
@@ -50,12 +55,12 @@ Service::Service(std::filesystem::path store, ConfigSource configs, const std::s
       cores_(cores_of(config_)),
       keys_(config_.serve.api_key_file),
       demos_(open_demos(path_)),
-      live_(config_.serve.read_only || !serves_labels()
-                ? nullptr
-                : LiveStore::open(path_, config_.serve.device)),
-      read_(live_ || !serves_labels() ? nullptr
-                                      : std::make_shared<const RetrievalEngine>(
-                                            RetrievalEngine::open(path_, config_.serve.device))),
+      has_labels_(has_labels(path_, demos_ != nullptr)),
+      live_(config_.serve.read_only || !has_labels_ ? nullptr
+                                                    : LiveStore::open(path_, config_.serve.device)),
+      read_(live_ || !has_labels_ ? nullptr
+                                  : std::make_shared<const RetrievalEngine>(
+                                        RetrievalEngine::open(path_, config_.serve.device))),
       choosers_(config_.serve.workers, config_.serve.queue,
                 [threads = std::max(1, cores_ / config_.serve.workers)] { set_threads(threads); }),
       demo_parts_{.retriever = [this] { return demos(); }, .choosers = choosers_},
@@ -88,11 +93,6 @@ Service::Service(std::filesystem::path store, ConfigSource configs, const std::s
       server_(config_.serve, [this](HttpRequest&& request, ReplyFunction reply) {
         api_.handle(std::move(request), std::move(reply));
       }) {}
-
-// A store of demonstrations alone has no generation; without either the opening tells what to do.
-bool Service::serves_labels() const {
-  return !demos_ || Catalog::open(path_, OpenMode::kRead).manifest().generation;
-}
 
 std::shared_ptr<const RetrievalEngine> Service::engine() const {
   if (live_) return live_->engine();

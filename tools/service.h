@@ -34,7 +34,6 @@ class Service {
  private:
   std::shared_ptr<const RetrievalEngine> engine() const;
   std::shared_ptr<const DemoRetriever> demos() const;
-  bool serves_labels() const;
   std::string what_is_served() const;
   void read_again();
   void say_ready() const;
@@ -47,6 +46,7 @@ class Service {
   ApiKeys keys_;
   mutable std::mutex mutex_;
   std::shared_ptr<const DemoRetriever> demos_;  // guarded by mutex_; null: there are none
+  const bool has_labels_;                       // there are stores of demonstrations alone
   std::unique_ptr<LiveStore> live_;             // null where the store is only read
   // Guarded by mutex_; null where it is live or there are no labels.
   std::shared_ptr<const RetrievalEngine> read_;

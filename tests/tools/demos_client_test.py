@@ -9,7 +9,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from served_store import SETTINGS, dexter, make_store, start  # first: it makes the client importable
+from served_store import SETTINGS, dexter, make_store, running, start, stop  # first: it makes the client importable
 from dexter_client import Client, DexterError, NotFound
 
 BINARY = sys.argv.pop()
@@ -42,10 +42,7 @@ class ServedBank(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         cls.client.close()
-        cls.server.terminate()
-        cls.server.stderr.read()
-        cls.server.stderr.close()
-        cls.server.wait()
+        stop(cls.server)
         cls.folder.cleanup()
 
 
@@ -86,17 +83,12 @@ class WithoutBankTest(unittest.TestCase):
     def test_a_store_without_a_bank_says_what_to_run_and_a_reload_finds_it(self):
         with tempfile.TemporaryDirectory() as folder:
             store = make_store(BINARY, Path(folder))
-            server, url = start(BINARY, store)
-            try:
-                with Client(url) as client:
-                    with self.assertRaisesRegex(NotFound, "dexter demos import"):
-                        client.demonstrations(QUERY)
-                    import_bank(store, Path(folder))
-                    client._ask("POST", "/v1/admin/reload")
-                    self.assertEqual(client.demonstrations(QUERY, k=1).found[0][0].output, "person")
-            finally:
-                server.terminate()
-                server.communicate()
+            with running(BINARY, store) as (_, url), Client(url) as client:
+                with self.assertRaisesRegex(NotFound, "dexter demos import"):
+                    client.demonstrations(QUERY)
+                import_bank(store, Path(folder))
+                client._ask("POST", "/v1/admin/reload")
+                self.assertEqual(client.demonstrations(QUERY, k=1).found[0][0].output, "person")
 
 
 class BankAloneTest(unittest.TestCase):
@@ -104,19 +96,14 @@ class BankAloneTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             store = Path(folder) / "store"
             import_bank(store, Path(folder))
-            server, url = start(BINARY, store)
-            try:
-                with Client(url) as client:
-                    self.assertEqual(client.demonstrations(QUERY, k=1).found[0][0].output, "person")
-                    self.assertEqual(client.info()["demonstrations"], len(DEMONSTRATIONS))
-                    self.assertTrue(client.is_ready())
-                    for ask in (lambda: client.query(QUERY), lambda: client.label("x"),
-                                lambda: client.put_label("x", "X")):
-                        with self.assertRaisesRegex(NotFound, "no labels to answer with"):
-                            ask()
-            finally:
-                server.terminate()
-                server.communicate()
+            with running(BINARY, store) as (_, url), Client(url) as client:
+                self.assertEqual(client.demonstrations(QUERY, k=1).found[0][0].output, "person")
+                self.assertEqual(client.info()["demonstrations"], len(DEMONSTRATIONS))
+                self.assertTrue(client.is_ready())
+                for ask in (lambda: client.query(QUERY), lambda: client.label("x"),
+                            lambda: client.put_label("x", "X")):
+                    with self.assertRaisesRegex(NotFound, "no labels to answer with"):
+                        ask()
 
 
 class AdapterTest(ServedBank):

@@ -11,7 +11,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from served_store import LABELS, make_store, start  # first: it makes the client importable
+from served_store import LABELS, make_store, start, stop  # first: it makes the client importable
 from dexter_client import Client
 
 BINARY = sys.argv.pop()
@@ -32,10 +32,7 @@ class DoorsTest(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         cls.client.close()
-        cls.server.terminate()
-        cls.server.stderr.read()
-        cls.server.stderr.close()
-        cls.server.wait()
+        stop(cls.server)
         cls.folder.cleanup()
 
     def need(self, *modules):

@@ -14,7 +14,7 @@ import threading
 import unittest
 from pathlib import Path
 
-from served_store import make_store, start
+from served_store import make_store, start, stop
 
 BINARY = sys.argv.pop()
 TEXT = "a storm with rain and wind"
@@ -68,10 +68,7 @@ class HttpsQueryTest(unittest.TestCase):
     def tearDownClass(cls):
         cls.proxy.shutdown()
         cls.proxy.server_close()
-        cls.server.terminate()
-        cls.server.stderr.read()
-        cls.server.stderr.close()
-        cls.server.wait()
+        stop(cls.server)
         cls.folder.cleanup()
 
     def query(self, host, **environment):

@@ -11,7 +11,7 @@ import unittest
 from pathlib import Path
 
 from browser import Browser, find_browser
-from served_store import dexter, make_store, start
+from served_store import dexter, make_store, start, stop
 
 BINARY, *REST = sys.argv[1:]
 PICTURES = Path(REST[0]) if REST else None
@@ -35,15 +35,8 @@ class PageTest(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         cls.browser.close()
-        cls.stop(cls.server)
+        stop(cls.server)
         cls.folder.cleanup()
-
-    @staticmethod
-    def stop(server):
-        server.terminate()
-        server.stderr.read()
-        server.stderr.close()
-        server.wait()
 
     def setUp(self):
         self.page = self.browser
@@ -138,7 +131,7 @@ class PageTest(unittest.TestCase):
             if PICTURES:
                 self.page.screenshot(PICTURES / "documents.png")
         finally:
-            self.stop(server)
+            stop(server)
 
     def test_shows_figures(self):
         self.go("#figures")
@@ -172,7 +165,7 @@ class PageTest(unittest.TestCase):
             self.assertTrue(self.page.run("document.getElementById('alert').hidden"))
             self.ask(TEXT)
         finally:
-            self.stop(server)
+            stop(server)
 
     def test_every_control_has_a_name_and_the_keyboard_reaches_it(self):
         for view in (*VIEWS, "/docs"):

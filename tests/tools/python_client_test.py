@@ -8,7 +8,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from served_store import make_store, start  # first: it makes the client importable
+from served_store import make_store, start, stop  # first: it makes the client importable
 from dexter_client import Client, DexterError, Label, NotFound, Refused, Unavailable
 
 BINARY = sys.argv.pop()
@@ -27,10 +27,7 @@ class ServedTest(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         cls.client.close()
-        cls.server.terminate()
-        cls.server.stderr.read()
-        cls.server.stderr.close()
-        cls.server.wait()
+        stop(cls.server)
         cls.folder.cleanup()
 
 

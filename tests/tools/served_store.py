@@ -45,6 +45,11 @@ def start(binary, store, *arguments):
     raise RuntimeError(f"the server did not start: {seen}")
 
 
+def stop(server):
+    server.send_signal(signal.SIGTERM)
+    server.communicate()
+
+
 @contextlib.contextmanager
 def running(binary, store, *arguments):
     """As `start`; the server ends with the block."""
@@ -52,6 +57,4 @@ def running(binary, store, *arguments):
     try:
         yield server, url
     finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait()
-        server.stderr.close()
+        stop(server)

@@ -14,7 +14,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from served_store import make_store, start
+from served_store import make_store, start, stop
 
 BINARY = sys.argv[1]
 QUERY = json.dumps({"text": "rain and wind", "k": 1})
@@ -45,9 +45,7 @@ class Tls(unittest.TestCase):
 
     @classmethod
     def tearDownClass(cls):
-        cls.server.send_signal(signal.SIGTERM)
-        cls.server.wait()
-        cls.server.stderr.close()
+        stop(cls.server)
         cls.kept.cleanup()
 
     @classmethod
