@@ -109,10 +109,6 @@ TrainReport train_encoder(const EncoderOptions& encoder, const LossOptions& loss
   using Clock = std::chrono::steady_clock;
   encoder.validate();
   dexter::validate(loss, options);
-  ensure(options.epochs > 0, ErrorKind::kInvalidInput,
-         fmt::format("train.epochs is {}, but the {} encoder knows nothing before it has learnt; "
-                     "give 1 or more",
-                     options.epochs, encoder.kind));
   const auto start = Clock::now();
   progress.update({.stage = "reading features", .done = 0, .total = set.train.size()});
   BagTrainer trainer(encoder, loss, options, set, neighbours, progress, teacher);

@@ -75,7 +75,8 @@ void visit(Visitor& v, EncoderOptions& o) {
 template <class Visitor>
 void visit(Visitor& v, TrainerOptions& o) {
   v("epochs", o.epochs,
-    "passes over the training documents; the transformer takes 0, which keeps it as it is");
+    "passes over the training documents; 0 keeps a transformer as it is, and a bag as it was drawn "
+    "at random");
   v("batch", o.batch, "documents per step");
   v("negatives", o.negatives, "labels sampled per step beside the batch's own; 0 for all labels");
   v("batches", o.batches,

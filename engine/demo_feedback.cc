@@ -38,7 +38,11 @@ void best_first(std::vector<ScoredDemo>& demos) {
 class FeedbackTraining {
  public:
   FeedbackTraining(Catalog& catalog, const Config& config, const Progress& progress)
-      : catalog_(catalog), config_(config), progress_(progress), bank_(load_bank(catalog)) {
+      : catalog_(catalog),
+        config_(config),
+        progress_(progress),
+        bank_(load_bank(catalog)),
+        instructions_(load_instructions(catalog)) {
     config.validate();
     ensure(has_trained_encoder(catalog), ErrorKind::kNotFound,
            fmt::format("training on feedback in {}: the bank has no encoder trained on its "
@@ -51,6 +55,7 @@ class FeedbackTraining {
   }
 
   const std::vector<Demonstration>& bank() const { return bank_; }
+  const Instructions& instructions() const { return instructions_; }
 
   // Inputs to be scored: of each task so many as were asked for, and an eighth as many held out.
   void choose_inputs() {
@@ -119,9 +124,13 @@ class FeedbackTraining {
     return in_validation_part(bank_[row].id, config_.train.validation_fraction);
   }
 
+  std::string text_of(std::uint32_t row) const {
+    return instructed(instructions_, bank_[row].task, bank_[row].input);
+  }
+
   FeedbackSet training_lists(FeedbackRound& record) {
     FeedbackSet set;
-    for (const Demonstration& demo : bank_) set.texts.push_back(demo.input);
+    for (std::uint32_t row = 0; row < bank_.size(); ++row) set.texts.push_back(text_of(row));
     for (ScoredInput& input : inputs_) {
       best_first(input.demos);
       record.scores += input.demos.size();
@@ -144,8 +153,8 @@ class FeedbackTraining {
     std::uint64_t right = 0, pairs = 0;
     for (const ScoredInput& input : inputs_) {
       if (!is_held_out(input.row)) continue;
-      std::vector<std::string> texts{bank_[input.row].input};
-      for (const ScoredDemo& each : input.demos) texts.push_back(bank_[each.row].input);
+      std::vector<std::string> texts{text_of(input.row)};
+      for (const ScoredDemo& each : input.demos) texts.push_back(text_of(each.row));
       const EmbeddingMatrix vectors = encoder.encode(texts);
       std::vector<float> near;
       for (std::size_t i = 1; i < texts.size(); ++i)
@@ -165,6 +174,7 @@ class FeedbackTraining {
   const Config& config_;
   const Progress& progress_;
   const std::vector<Demonstration> bank_;
+  const Instructions instructions_;
   std::map<std::string, std::vector<std::uint32_t>> rows_of_task_;  // without the one left out
   std::vector<ScoredInput> inputs_;
   FeedbackReport report_;
@@ -183,10 +193,10 @@ FeedbackReport train_by_scorer(Catalog& bank, const Config& config, DemoScorer& 
   FeedbackTraining training(bank, config, progress);
   training.choose_inputs();
   CandidateMiner miner = training.miner();
-  ScoreLog log(bank.path() / "scores.log");
+  ScoreLog log(bank.path() / kScoresFile);
   for (int round = 1; round <= config.demos.rounds; ++round) {
     const Clock::time_point start = Clock::now();
-    if (round > 1) miner.use(*training.encoder());
+    if (round > 1) miner.use(*training.encoder(), training.instructions());
     const std::uint64_t asked =
         score_candidates(training.bank(), miner, static_cast<std::size_t>(config.demos.candidates),
                          scorer, log, training.inputs(), progress);

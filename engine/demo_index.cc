@@ -8,7 +8,9 @@
 #include <spdlog/fmt/fmt.h>
 #include <boost/json.hpp>
 
+#include "engine/demo_pseudo.h"
 #include "engine/offline.h"
+#include "storage/checksum.h"
 #include "storage/error.h"
 #include "storage/noted_files.h"
 
@@ -20,20 +22,16 @@ constexpr std::size_t kEncodedTogether = 1024;
 constexpr std::string_view kRowsType = "rows";
 constexpr std::uint32_t kRowsVersion = 1;
 
-EmbeddingMatrix encoded(std::span<const Demonstration> demos, const Encoder& encoder,
+EmbeddingMatrix encoded(std::span<const Demonstration> demos, const BankEncoder& encoder,
                         const Progress& progress) {
   const char* stage = "encoding demonstrations";
-  EmbeddingMatrix rows(demos.size(), encoder.dim());
-  std::vector<std::string> texts;
-  for (std::size_t first = 0; first < demos.size(); first += texts.size()) {
+  EmbeddingMatrix rows(demos.size(), encoder.encoder->dim());
+  for (std::size_t first = 0; first < demos.size(); first += kEncodedTogether) {
     progress.check(stage);
     progress.update({stage, first, demos.size(), "demonstrations", {}});
-    texts.clear();
-    for (const Demonstration& demo :
-         demos.subspan(first, std::min(kEncodedTogether, demos.size() - first)))
-      texts.push_back(demo.input);
-    const EmbeddingMatrix chunk = encoder.encode(texts);
-    std::copy_n(chunk.data(), texts.size() * static_cast<std::size_t>(encoder.dim()),
+    const auto part = demos.subspan(first, std::min(kEncodedTogether, demos.size() - first));
+    const EmbeddingMatrix chunk = encoder.encode(part);
+    std::copy_n(chunk.data(), part.size() * static_cast<std::size_t>(chunk.dim()),
                 rows.row(first).begin());
   }
   progress.update({stage, demos.size(), demos.size(), "demonstrations", {}});
@@ -49,6 +47,8 @@ std::string note_of(const BankIndexInfo& info) {
     about["index_kind"] = info.vectors->index_kind;
     about["fingerprint"] = info.vectors->fingerprint;
   }
+  if (info.pseudo) noted.files.push_back(*info.pseudo);
+  about["pseudo"] = info.pseudo.has_value();
   noted.about = boost::json::serialize(about);
   return to_json(noted);
 }
@@ -56,8 +56,11 @@ std::string note_of(const BankIndexInfo& info) {
 BankIndexInfo info_of(const NotedFiles& noted) {
   const boost::json::object about = boost::json::parse(noted.about).as_object();
   const auto text = [&](const char* name) { return std::string(about.at(name).as_string()); };
-  BankIndexInfo info{.words = noted.files.at(0), .stemmer = text("stemmer"), .vectors = {}};
-  if (noted.files.size() > 1)
+  BankIndexInfo info{
+      .words = noted.files.at(0), .stemmer = text("stemmer"), .vectors = {}, .pseudo = {}};
+  const auto* pseudo = about.if_contains("pseudo");
+  if (pseudo != nullptr && pseudo->as_bool()) info.pseudo = noted.files.back();
+  if (about.contains("fingerprint"))
     info.vectors = {.index = noted.files.at(1),
                     .rows = noted.files.at(2),
                     .index_kind = text("index_kind"),
@@ -91,13 +94,35 @@ std::optional<BankIndexInfo> bank_index(const Catalog& bank) {
   }
 }
 
+EmbeddingMatrix BankEncoder::encode(std::span<const Demonstration> demos) const {
+  std::vector<std::string> texts;
+  for (const Demonstration& demo : demos)
+    texts.push_back(instructed(instructions, demo.task, demo.input));
+  return encoder->encode(texts);
+}
+
+EmbeddingMatrix BankEncoder::encode(const std::string& task, const std::string& text) const {
+  const std::string asked = instructed(instructions, task, text);
+  return encoder->encode(std::span(&asked, 1));
+}
+
 BankEncoder find_bank_encoder(const fs::path& store, const Catalog& bank) {
-  if (const auto& trained = bank.manifest().trained)
-    return {load_encoder(bank.path(), trained->file), trained->fingerprint};
-  const Catalog labels = Catalog::open(store, OpenMode::kRead);
-  if (const auto& generation = labels.manifest().generation)
-    return {load_encoder(store, generation->encoder.file), generation->encoder.fingerprint};
-  return {};
+  BankEncoder found{.encoder = nullptr, .instructions = load_instructions(bank), .fingerprint = {}};
+  if (const auto& trained = bank.manifest().trained) {
+    found.encoder = load_encoder(bank.path(), trained->file);
+    found.fingerprint = trained->fingerprint;
+  } else {
+    const Catalog labels = Catalog::open(store, OpenMode::kRead);
+    const auto& generation = labels.manifest().generation;
+    if (!generation) return found;
+    found.encoder = load_encoder(store, generation->encoder.file);
+    found.fingerprint = generation->encoder.fingerprint;
+  }
+  std::uint64_t hash = 0;
+  for (const auto& [task, text] : found.instructions)
+    hash = checksum64(text, checksum64(task, hash + 1));
+  if (hash != 0) found.fingerprint += '-' + to_hex(hash);
+  return found;
 }
 
 Bm25Index index_words(std::span<const Demonstration> demos, const Bm25Options& options) {
@@ -106,7 +131,7 @@ Bm25Index index_words(std::span<const Demonstration> demos, const Bm25Options& o
   return {texts, options};
 }
 
-InputVectors::InputVectors(std::span<const Demonstration> demos, const Encoder& encoder,
+InputVectors::InputVectors(std::span<const Demonstration> demos, const BankEncoder& encoder,
                            const IndexOptions& options, const Progress& progress)
     : own_rows_(encoded(demos, encoder, progress)), rows_(own_rows_) {
   index_ = index_of(rows_, options);
@@ -140,21 +165,29 @@ BankIndexInfo::Vectors InputVectors::save(const fs::path& bank, const std::strin
 }
 
 void index_bank(const fs::path& store, Catalog& bank, const IndexOptions& options,
-                const std::optional<Bm25Options>& words, const Progress& progress) {
-  const std::vector<Demonstration> demos = load_bank(bank);
+                const std::optional<Bm25Options>& words, const Progress& progress,
+                const std::vector<Demonstration>* pseudo) {
   const fs::path folder = bank.path() / "index";
   const std::string stem = fmt::format("{:06}", next_file_number(folder));
   BankIndexInfo info = bank_index(bank).value_or(BankIndexInfo{});
-  if (info.words.name.empty() || words) {
-    const Bm25Index made = index_words(demos, words.value_or(Bm25Options{}));
+  std::vector<Demonstration> demos =
+      pseudo == nullptr ? load_all_demonstrations(bank) : load_bank(bank);
+  if (pseudo != nullptr) {
+    demos.insert(demos.end(), pseudo->begin(), pseudo->end());
+    info.pseudo.reset();
+    if (!pseudo->empty()) info.pseudo = save_pseudo(bank.path(), stem, *pseudo);
+  }
+  if (info.words.name.empty() || words || pseudo != nullptr) {
+    const std::string former = info.stemmer.empty() ? Bm25Options{}.stemmer : info.stemmer;
+    const Bm25Index made = index_words(demos, words.value_or(Bm25Options{.stemmer = former}));
     info.words = made.save(folder / (stem + ".words.idx"), bank.path());
     info.stemmer = made.options().stemmer;
   }
   const BankEncoder found = find_bank_encoder(store, bank);
   info.vectors.reset();
   if (found.encoder)
-    info.vectors = InputVectors(demos, *found.encoder, options, progress)
-                       .save(bank.path(), stem, found.fingerprint);
+    info.vectors =
+        InputVectors(demos, found, options, progress).save(bank.path(), stem, found.fingerprint);
   bank.put_note(kFilesNote, note_of(info));
   bank.commit(bank.manifest(), /*clear_changes=*/true);  // removes what the note named before
 }

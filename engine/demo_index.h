@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "encoders/encoder.h"
 #include "engine/bm25.h"
@@ -23,11 +24,13 @@ struct BankIndexInfo {
     FileRef index;
     FileRef rows;  // all of them, by demonstration
     std::string index_kind;
-    std::string fingerprint;  // of the encoder
+    std::string fingerprint;  // BankEncoder's
   };
   FileRef words;
   std::string stemmer;  // of the words
   std::optional<Vectors> vectors;
+  std::optional<FileRef>
+      pseudo;  // pseudo-labelled demonstrations, whose rows follow the given ones
 };
 // None where the bank has not been indexed.
 std::optional<BankIndexInfo> bank_index(const Catalog& bank);
@@ -35,7 +38,13 @@ std::optional<BankIndexInfo> bank_index(const Catalog& bank);
 // The encoder of `dexter demos train`, else the one of the store's labels, else none.
 struct BankEncoder {
   std::unique_ptr<Encoder> encoder;
-  std::string fingerprint;
+  Instructions instructions;
+  std::string fingerprint;  // of both; vectors of two equal ones are alike
+
+  // [demonstrations x dim]
+  EmbeddingMatrix encode(std::span<const Demonstration> demos) const;
+  // [1 x dim], of a query of `task`; without a task it has no instruction.
+  EmbeddingMatrix encode(const std::string& task, const std::string& text) const;
 };
 BankEncoder find_bank_encoder(const std::filesystem::path& store, const Catalog& bank);
 
@@ -45,7 +54,7 @@ Bm25Index index_words(std::span<const Demonstration> demos, const Bm25Options& o
 // Vectors of inputs, made or read where they lie.
 class InputVectors {
  public:
-  InputVectors(std::span<const Demonstration> demos, const Encoder& encoder,
+  InputVectors(std::span<const Demonstration> demos, const BankEncoder& encoder,
                const IndexOptions& options, const Progress& progress);
   // Errors: as load_index; kCorrupt where there are not `size` rows.
   InputVectors(const std::filesystem::path& bank, const BankIndexInfo::Vectors& files,
@@ -66,8 +75,10 @@ class InputVectors {
 };
 
 // Writes words and, where there is an encoder, vectors, and commits them. Words that are there
-// already stay unless `words` asks for some. Interrupted, the bank is whole, without them.
+// already stay unless `words` asks for some. `pseudo` takes the place of the pseudo-labelled
+// demonstrations that are there. Interrupted, the bank is whole, without what was to come.
 void index_bank(const std::filesystem::path& store, Catalog& bank, const IndexOptions& options,
-                const std::optional<Bm25Options>& words, const Progress& progress);
+                const std::optional<Bm25Options>& words, const Progress& progress,
+                const std::vector<Demonstration>* pseudo = nullptr);
 
 }  // namespace dexter

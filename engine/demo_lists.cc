@@ -33,12 +33,13 @@ CandidateMiner::CandidateMiner(std::span<const Demonstration> bank, std::vector<
                                        Bm25Options());
 }
 
-void CandidateMiner::use(const Encoder& encoder) {
+void CandidateMiner::use(const Encoder& encoder, const Instructions& instructions) {
   std::vector<std::string> texts;
   std::map<std::string, std::vector<std::int64_t>> places_of_task;
   for (std::size_t i = 0; i < rows_.size(); ++i) {
-    texts.push_back(bank_[rows_[i]].input);
-    places_of_task[bank_[rows_[i]].task].push_back(static_cast<std::int64_t>(i));
+    const Demonstration& demo = bank_[rows_[i]];
+    texts.push_back(instructed(instructions, demo.task, demo.input));
+    places_of_task[demo.task].push_back(static_cast<std::int64_t>(i));
   }
   vectors_ = encoder.encode(texts);
   index_of_task_.clear();

@@ -22,9 +22,9 @@ class CandidateMiner {
   // `bank` must outlive it; of it `rows` take part.
   CandidateMiner(std::span<const Demonstration> bank, std::vector<std::uint32_t> rows);
 
-  // Mines by this encoder from now on; before the first call by BM25 over inputs with their
-  // outputs.
-  void use(const Encoder& encoder);
+  // Mines by this encoder from now on, inputs behind their task's instruction; before the first
+  // call by BM25 over inputs with their outputs.
+  void use(const Encoder& encoder, const Instructions& instructions = {});
   std::vector<std::uint32_t> nearest(std::uint32_t row, std::size_t count) const;
 
  private:

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 #include <mutex>
+#include <numeric>
 #include <optional>
 #include <random>
 #include <set>
@@ -14,6 +15,7 @@
 
 #include "encoders/bag_features.h"
 #include "engine/demo_index.h"
+#include "engine/demo_pseudo.h"
 #include "engine/nearest_name.h"
 #include "index/vector_index.h"
 #include "storage/checksum.h"
@@ -32,6 +34,7 @@ struct Candidate {
   float score = 0;
 };
 using Candidates = std::vector<Candidate>;
+using RowsOfTask = std::map<std::string, std::shared_ptr<const IdSet>>;
 
 Candidates fused(const Candidates& a, const Candidates& b, std::size_t most) {
   std::map<std::uint32_t, float> scores;
@@ -71,8 +74,10 @@ int words_in(const Demonstration& demo) {
 }  // namespace
 
 struct DemoRetriever::Impl {
-  std::vector<Demonstration> demos;
-  std::map<std::string, std::shared_ptr<const IdSet>> rows_of_task;
+  std::vector<Demonstration> demos;  // the given ones, then the pseudo-labelled
+  std::size_t given = 0;
+  RowsOfTask rows_of_task, given_of_task;
+  std::shared_ptr<const IdSet> given_rows;
   std::vector<const IdSet*> task_of;  // of each row
   std::filesystem::path folder;       // of the bank
   BankIndexInfo files;
@@ -83,8 +88,10 @@ struct DemoRetriever::Impl {
   mutable std::optional<Bm25Index> words;
   mutable std::optional<InputVectors> vectors;
 
+  void find_tasks();
   void read_words() const;
   void read_vectors() const;
+  std::shared_ptr<const IdSet> rows_for(const DemoQuery& query) const;
   Candidates by_words(const DemoQuery& query, std::size_t most) const;
   Candidates by_vectors(const DemoQuery& query, std::size_t most) const;
   Candidates by_chance(const DemoQuery& query, std::size_t most) const;
@@ -97,6 +104,27 @@ struct DemoRetriever::Impl {
   const DemoStrategy& strategy_of(const DemoQuery& query) const;
 };
 
+void DemoRetriever::Impl::find_tasks() {
+  const auto rows_below = [this](std::size_t end) {
+    std::map<std::string, std::vector<std::int64_t>> rows;
+    for (std::size_t row = 0; row < end; ++row)
+      rows[demos[row].task].push_back(static_cast<std::int64_t>(row));
+    RowsOfTask sets;
+    for (auto& [task, members] : rows)
+      sets.emplace(task, std::make_shared<const IdSet>(std::move(members)));
+    return sets;
+  };
+  rows_of_task = rows_below(demos.size());
+  for (const Demonstration& demo : demos) {
+    task_of.push_back(rows_of_task.at(demo.task).get());
+    given += !demo.confidence;
+  }
+  given_of_task = given == demos.size() ? rows_of_task : rows_below(given);
+  std::vector<std::int64_t> ids(given);
+  std::iota(ids.begin(), ids.end(), std::int64_t{0});
+  given_rows = std::make_shared<const IdSet>(std::move(ids));
+}
+
 void DemoRetriever::Impl::read_words() const {
   if (!files.words.name.empty()) words.emplace(Bm25Index::load(folder, files.words));
   if (!words || (words_asked && words->options() != *words_asked))
@@ -107,15 +135,23 @@ void DemoRetriever::Impl::read_vectors() const {
   if (files.vectors && files.vectors->fingerprint == encoder.fingerprint)
     vectors.emplace(folder, *files.vectors, demos.size());
   else
-    vectors.emplace(demos, *encoder.encoder, IndexOptions{.kind = "flat"}, Progress{});
+    vectors.emplace(demos, encoder, IndexOptions{.kind = "flat"}, Progress{});
+}
+
+// The rows that may be found; none where all may.
+std::shared_ptr<const IdSet> DemoRetriever::Impl::rows_for(const DemoQuery& query) const {
+  if (query.task.empty()) return query.pseudo || given == demos.size() ? nullptr : given_rows;
+  return (query.pseudo ? rows_of_task : given_of_task).at(query.task);
 }
 
 Candidates DemoRetriever::Impl::by_words(const DemoQuery& query, std::size_t most) const {
   std::call_once(words_read, [this] { read_words(); });
   Bm25Index::Filter filter;
-  if (!query.task.empty())
-    filter = [&, task = rows_of_task.at(query.task).get()](std::uint32_t row) {
-      return task_of[row] == task;
+  const IdSet* task = query.task.empty() ? nullptr : rows_of_task.at(query.task).get();
+  const std::size_t end = query.pseudo ? demos.size() : given;
+  if (task != nullptr || end < demos.size())
+    filter = [this, task, end](std::uint32_t row) {
+      return row < end && (task == nullptr || task_of[row] == task);
     };
   Candidates found;
   for (const Bm25Index::Hit& hit : words->search(query.text, most, filter))
@@ -125,11 +161,11 @@ Candidates DemoRetriever::Impl::by_words(const DemoQuery& query, std::size_t mos
 
 Candidates DemoRetriever::Impl::by_vectors(const DemoQuery& query, std::size_t most) const {
   std::call_once(vectors_read, [this] { read_vectors(); });
-  const EmbeddingMatrix encoded = encoder.encoder->encode(std::span(&query.text, 1));
+  const EmbeddingMatrix encoded = encoder.encode(query.task, query.text);
   Candidates found;
   if (is_zero(encoded.row(0))) return found;
   SearchOptions options;
-  if (!query.task.empty()) options.only = rows_of_task.at(query.task);
+  options.only = rows_for(query);
   const auto k = static_cast<int>(std::min(most, demos.size()));
   const SearchResult result = vectors->index().search(encoded, k, options);
   for (std::size_t i = 0; i < result.ids.size() && result.ids[i] != kNoId; ++i)
@@ -139,7 +175,7 @@ Candidates DemoRetriever::Impl::by_vectors(const DemoQuery& query, std::size_t m
 
 Candidates DemoRetriever::Impl::by_chance(const DemoQuery& query, std::size_t most) const {
   std::vector<std::uint32_t> rows;
-  for (const auto& [task, members] : rows_of_task)
+  for (const auto& [task, members] : query.pseudo ? rows_of_task : given_of_task)
     if (query.task.empty() || task == query.task)
       rows.insert(rows.end(), members->ids().begin(), members->ids().end());
   std::mt19937_64 random(checksum64(query.text, query.options.seed));
@@ -246,21 +282,12 @@ DemoRetriever DemoRetriever::open(const std::filesystem::path& store,
                                   const std::optional<Bm25Options>& words) {
   const Catalog bank = open_bank(store, OpenMode::kRead);
   auto impl = std::make_unique<Impl>();
-  impl->demos = load_bank(bank);
+  impl->demos = load_all_demonstrations(bank);
   impl->folder = bank.path();
   if (auto files = bank_index(bank)) impl->files = std::move(*files);
   impl->words_asked = words;
   impl->encoder = find_bank_encoder(store, bank);
-  std::map<std::string, std::vector<std::int64_t>> rows;
-  for (std::size_t row = 0; row < impl->demos.size(); ++row)
-    rows[impl->demos[row].task].push_back(static_cast<std::int64_t>(row));
-  impl->task_of.resize(impl->demos.size());
-  for (auto& [task, members] : rows) {
-    const auto set = std::make_shared<const IdSet>(std::move(members));
-    for (const std::int64_t row : set->ids())
-      impl->task_of[static_cast<std::size_t>(row)] = set.get();
-    impl->rows_of_task.emplace(task, set);
-  }
+  impl->find_tasks();
   return DemoRetriever(std::move(impl));
 }
 
@@ -284,6 +311,8 @@ namespace {
 
 void check(const DemoQuery& query, const std::vector<std::string>& tasks) {
   constexpr int kMost = DemoRetriever::kMost;
+  ensure(!tasks.empty(), ErrorKind::kNotFound,
+         "choosing demonstrations: the bank has none; run `dexter demos import`");
   ensure(query.k >= 1 && query.pool >= 1 && query.k <= kMost && query.pool <= kMost,
          ErrorKind::kInvalidInput,
          fmt::format("choosing demonstrations: k is {} and the pool {}; give 1 to {}", query.k,

@@ -31,6 +31,7 @@ struct DemoQuery {
   int pool = 100;             // candidates that a strategy chooses from
   Exclude exclude = Exclude::kNone;
   std::vector<std::string> without = {};  // ids left out
+  bool pseudo = true;                     // pseudo-labelled demonstrations too
   bool balanced = false;                  // outputs take turns, each by its best choice
   int words = 0;  // of inputs and outputs together; a longer choice is passed over. 0: any number
   StrategyOptions options = {};
@@ -59,8 +60,8 @@ class DemoRetriever {
   static constexpr int kMost = 4096;  // of k and pool
 
   // The best choice first; fewer than k where there are fewer. What is left out is replaced by the
-  // next. kInvalidInput for an unknown task or strategy, k or pool out of [1, kMost], and a
-  // strategy that needs an encoder where there is none.
+  // next. kNotFound for an empty bank; kInvalidInput for an unknown task or strategy, k or pool out
+  // of [1, kMost], and a strategy that needs an encoder where there is none.
   std::vector<FoundDemo> retrieve(const DemoQuery& query) const;
 
   // Reads or makes what the first query of a kind does else.

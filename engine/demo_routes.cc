@@ -43,6 +43,7 @@ DemoQuery query_of(JsonFields& fields) {
   query.exclude = find_exclude(fields.text("exclude", kMostNameBytes).value_or("none"));
   if (auto ids = fields.texts("without", kMostWithout, kMostNameBytes))
     query.without = std::move(*ids);
+  query.pseudo = fields.has("pseudo") ? fields.flag("pseudo") : true;
   query.balanced = fields.flag("balanced");
   query.words = static_cast<int>(fields.whole("words", 0, kMostWords).value_or(0));
   StrategyOptions& options = query.options;
@@ -81,6 +82,9 @@ void append_demo(std::string& out, const FoundDemo& found, std::size_t rank) {
   append_json(out, found.score);
   out += R"(,"probability":)";
   append_json(out, found.probability);
+  out += fmt::format(R"(,"pseudo":{})", found.demo->confidence.has_value());
+  if (found.demo->confidence)
+    out += fmt::format(R"(,"confidence":{:.4f})", *found.demo->confidence);
   out += '}';
 }
 

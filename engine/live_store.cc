@@ -11,6 +11,7 @@
 
 #include "encoders/encoder.h"
 #include "engine/compaction.h"
+#include "engine/demo_bank.h"
 #include "engine/live_change.h"
 #include "engine/offline.h"
 #include "storage/crash_point.h"
@@ -316,7 +317,19 @@ std::filesystem::path LiveStore::snapshot(const std::string& name) {
   require_room(0);
   require_open();
   const std::filesystem::path folder = path_ / "snapshots" / name;
-  change([&](const Catalog& catalog) { catalog.copy_to(folder); });
+  ensure(!std::filesystem::exists(folder), ErrorKind::kInvalidInput,
+         fmt::format("making a snapshot: {} exists already; give another name", folder.string()));
+  // Made aside, so that it is there with all its parts or not at all.
+  const std::filesystem::path aside = path_ / "snapshots" / ('.' + name);
+  std::error_code failed;
+  std::filesystem::remove_all(aside, failed);
+  change([&](const Catalog& catalog) { catalog.copy_to(aside); });
+  copy_bank(path_, aside);
+  std::filesystem::rename(aside, folder, failed);
+  ensure(!failed, ErrorKind::kIo,
+         fmt::format("making the snapshot {}: {}; see to the disk and try again", folder.string(),
+                     failed.message()));
+  sync_folder(folder.parent_path());
   return folder;
 }
 

@@ -67,10 +67,10 @@ class LiveStore {
   void compact(const Progress& progress = {});
   // About how many labels changed since the generation was built.
   std::size_t changed_labels() const;
-  // The present state as a store of its own, snapshots/NAME below this one: it stays as it is and
-  // can be queried, served and copied. Takes links, not copies, of what does not change. The
-  // folder; kInvalidInput where there is one of this name or the name is more than letters, digits,
-  // '-', '_' and inner '.'.
+  // The present state and the bank of demonstrations as a store of its own, snapshots/NAME below
+  // this one: it stays as it is and can be queried, served and copied. Takes links, not copies, of
+  // what does not change. The folder; kInvalidInput where there is one of this name or the name is
+  // more than letters, digits, '-', '_' and inner '.'.
   std::filesystem::path snapshot(const std::string& name);
 
  private:

@@ -7,6 +7,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include "engine/demo_bank.h"
 #include "engine/offline.h"
 #include "storage/checksum.h"
 #include "storage/error.h"
@@ -71,6 +72,7 @@ TrainingSet load_training_set(const Catalog& catalog, double validation_fraction
     set.labels.push_back(std::move(label));
   });
   set.train.reserve(corpus.train_documents);
+  const Instructions instructions = load_instructions(catalog);
   std::uint64_t read = 0;
   catalog.scan_examples(Split::kTrain, [&](Example&& example) {
     if (++read % kDocumentsPerReport == 0 || read == corpus.train_documents) {
@@ -79,6 +81,9 @@ TrainingSet load_training_set(const Catalog& catalog, double validation_fraction
     }
     rows.translate(example.labels);
     if (example.labels.empty()) return;
+    if (!instructions.empty())
+      example.text =
+          instructed(instructions, set.labels[value(example.labels[0])].name, example.text);
     const bool held_out = in_validation_part(example.key, validation_fraction);
     (held_out ? set.validation : set.train).push_back(std::move(example));
   });

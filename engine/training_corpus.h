@@ -13,7 +13,8 @@ namespace dexter {
 
 // The store's training documents as a TrainingSet: every label that exists, in rows; documents with
 // at least one of them, their labels as rows, split by in_validation_part. Labels of the name
-// `without`, a task of demonstrations, do not exist for it. kNotFound without a corpus.
+// `without`, a task of demonstrations, do not exist for it. Inputs of demonstrations come with
+// their task's instruction. kNotFound without a corpus.
 TrainingSet load_training_set(const Catalog& catalog, double validation_fraction,
                               const Progress& progress, std::string_view without = {});
 

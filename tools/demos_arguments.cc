@@ -39,6 +39,8 @@ void DemoArguments::add_to(CLI::App& app) {
       ->default_str("none")
       ->check(CLI::IsMember({"none", "same", "near"}).description(""))
       ->group(choice);
+  app.add_flag("!--no-pseudo", query.pseudo, "leave out pseudo-labelled demonstrations")
+      ->group(choice);
   app.add_flag("--balanced", query.balanced, "outputs take turns")->group(choice);
   app.add_option("--mmr-balance", query.options.mmr_balance,
                  "mmr: weight of relevance beside that of novelty")

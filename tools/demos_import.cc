@@ -18,13 +18,28 @@ namespace {
 struct ImportArguments {
   std::vector<std::filesystem::path> files;
   std::string stemmer;
+  std::vector<std::string> instructions;
 };
+
+Instructions instructions_of(const std::vector<std::string>& given) {
+  Instructions instructions;
+  for (const std::string& each : given) {
+    const std::size_t equals = each.find('=');
+    ensure(equals != std::string::npos && equals > 0, ErrorKind::kInvalidInput,
+           fmt::format("importing demonstrations: the instruction \"{}\" names no task; write "
+                       "TASK=TEXT",
+                       each));
+    instructions[each.substr(0, equals)] = each.substr(equals + 1);
+  }
+  return instructions;
+}
 
 ExitCode run_import(Context& context, const ImportArguments& arguments) {
   std::optional<Bm25Options> words;
   if (!arguments.stemmer.empty()) words = Bm25Options{.stemmer = arguments.stemmer};
   const BankImport report =
-      import_demonstrations(context.store, arguments.files, context.stoppable_progress(), words);
+      import_demonstrations(context.store, arguments.files, context.stoppable_progress(), words,
+                            instructions_of(arguments.instructions));
   context.terminal.finish_stage();
   if (context.json) {
     boost::json::object tasks;
@@ -32,6 +47,7 @@ ExitCode run_import(Context& context, const ImportArguments& arguments) {
     context.terminal.print(json_line({{"added", report.added},
                                       {"replaced", report.replaced},
                                       {"demonstrations", report.demonstrations},
+                                      {"pseudo", report.pseudo},
                                       {"tasks", std::move(tasks)}}));
     return ExitCode::kOk;
   }
@@ -51,6 +67,12 @@ Runner add(CLI::App& app, Context& context) {
   app.add_option("FILE", arguments->files,
                  "JSON lines {\"input\", \"output\", \"task\", \"id\"}, plain or gzip")
       ->required()
+      ->group("Demonstrations");
+  app.add_option("--instruction", arguments->instructions,
+                 "goes before every input of the task, and before queries of it, where they are "
+                 "encoded; kept by later imports, removed by an empty one; may be repeated")
+      ->type_name("TASK=TEXT")
+      ->allow_extra_args(false)
       ->group("Demonstrations");
   app.add_option(
          "--stemmer", arguments->stemmer,
@@ -76,6 +98,8 @@ constinit const Verb kDemosImportVerb = {
         "encoder, the inputs' vectors are too.",
     .examples =
         "dexter demos import --store my-store trec.jsonl banking.jsonl\n"
+        "dexter demos import --store my-store --instruction \"trec=What is asked for?\" "
+        "trec.jsonl\n"
         "dexter demos import --store my-store corpus.jsonl.gz",
     .next =
         "dexter demos train --store my-store\n"

@@ -47,13 +47,16 @@ boost::json::array json_of(const std::vector<FoundDemo>& best_first, bool keep_o
   for (std::size_t i = 0; i < best_first.size(); ++i) {
     const std::size_t at = keep_order ? i : best_first.size() - 1 - i;
     const FoundDemo& found = best_first[at];
-    rows.push_back({{"id", found.demo->id},
-                    {"task", found.demo->task},
-                    {"input", found.demo->input},
-                    {"output", found.demo->output},
-                    {"rank", at + 1},
-                    {"score", rounded(found.score)},
-                    {"probability", rounded(found.probability)}});
+    boost::json::object row = {{"id", found.demo->id},
+                               {"task", found.demo->task},
+                               {"input", found.demo->input},
+                               {"output", found.demo->output},
+                               {"rank", at + 1},
+                               {"score", rounded(found.score)},
+                               {"probability", rounded(found.probability)},
+                               {"pseudo", found.demo->confidence.has_value()}};
+    if (found.demo->confidence) row["confidence"] = *found.demo->confidence;
+    rows.push_back(std::move(row));
   }
   return rows;
 }
@@ -63,8 +66,11 @@ std::string readable(const std::string& text, const std::vector<FoundDemo>& best
   Table table("><<<");
   for (std::size_t i = 0; i < best_first.size(); ++i) {
     const FoundDemo& found = best_first[keep_order ? i : best_first.size() - 1 - i];
+    std::string output = clipped(found.demo->output, 40);
+    if (const auto& confidence = found.demo->confidence)
+      output += fmt::format(" (pseudo-label, {:.2f})", *confidence);
     table.row({fmt::format("{:.3f}", found.score), found.demo->task, clipped(found.demo->input, 72),
-               clipped(found.demo->output, 40)});
+               std::move(output)});
   }
   const std::string none = best_first.empty() ? "  no demonstration is near it\n" : "";
   return text + '\n' + none + table.text() + '\n';
@@ -133,7 +139,8 @@ constinit const Verb kDemosRetrieveVerb = {
         "Chooses k demonstrations for each text. They are printed with the best one last, where a "
         "language model heeds it most. With --json every text gives one line: {\"text\", "
         "\"strategy\", \"demonstrations\": [{\"id\", \"task\", \"input\", \"output\", \"rank\", "
-        "\"score\", \"probability\"}]}.",
+        "\"score\", \"probability\", \"pseudo\"}]}, with \"confidence\" where the output is a "
+        "pseudo-label of `dexter demos label`.",
     .examples =
         "dexter demos retrieve --store my-store --task trec -k 4 \"Who wrote Hamlet ?\"\n"
         "dexter demos retrieve --store my-store --strategy dpp --prompt \"Who wrote Hamlet ?\"\n"

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "engine/demo_feedback.h"
 #include "engine/demo_index.h"
 #include "engine/demo_scorer.h"
+#include "engine/nearest_name.h"
 #include "engine/offline.h"
 #include "tools/config_arguments.h"
 #include "tools/figures.h"
@@ -56,6 +58,17 @@ void check_scorer(const TrainArguments& arguments) {
                      arguments.scorer, arguments.scores.string()));
 }
 
+void check_task(const Catalog& bank, const std::string& without) {
+  if (without.empty()) return;
+  std::set<std::string> tasks;
+  bank.scan_labels([&](Label&& label) { tasks.insert(std::move(label.name)); });
+  const std::vector<std::string> names(tasks.begin(), tasks.end());
+  ensure(tasks.contains(without), ErrorKind::kInvalidInput,
+         fmt::format("training on demonstrations: --without-task is '{}', of which the bank has "
+                     "none; the nearest is '{}'",
+                     without, nearest_name(without, names)));
+}
+
 // Chosen on a tenth of the training parts of three tasks with 5,000 to 10,000 demonstrations each:
 // smaller, slower and with more dropout than for a corpus of hundreds of thousands.
 Config demo_config() {
@@ -91,7 +104,9 @@ void print_outputs(Context& context, const TrainReport& report) {
   table
       .row({"encoder", fmt::format("{}, {} dimensions, {}", report.encoder.kind, report.encoder.dim,
                                    size_of(report.encoder.file.bytes))})
-      .row({"kept", fmt::format("epoch {} of {}", report.best_epoch, report.history.size())})
+      .row({"kept", report.history.empty()
+                        ? "as it was before it learnt"
+                        : fmt::format("epoch {} of {}", report.best_epoch, report.history.size())})
       .row({"output first", fmt::format("{:.1f} % of the inputs held out", accuracy)})
       .row({"time", duration_of(report.seconds)});
   context.terminal.print(table.text());
@@ -160,6 +175,8 @@ ExitCode run_train(Context& context, const TrainArguments& arguments) {
   const Config config = arguments.config.resolve(to_json(demo_config()));
   set_threads(config.runtime.threads);
   Catalog bank = open_bank(context.store, OpenMode::kWrite);
+  require_demonstrations(bank);
+  check_task(bank, config.demos.without_task);
   const auto index = [&] {
     index_bank(context.store, bank, config.index, {}, context.stoppable_progress());
   };
@@ -192,7 +209,8 @@ Runner add(CLI::App& app, Context& context) {
       app, {{"--encoder", "encoder.kind", "KIND", "bag or transformer"},
             {"--weights", "transformer.weights", "DIR",
              "folder of a pretrained model, for --encoder transformer"},
-            {"--epochs", "train.epochs", "N", "passes over the demonstrations"},
+            {"--epochs", "train.epochs", "N",
+             "passes over the demonstrations; 0 for an encoder that learnt nothing"},
             {"--lm-url", "lm.url", "URL", "an OpenAI-compatible server, http://HOST:PORT/v1"},
             {"--lm-model", "lm.model", "NAME", "the model's name there"},
             {"--rounds", "demos.rounds", "N", "of mining, scoring and training"},

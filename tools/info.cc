@@ -8,6 +8,7 @@
 
 #include "engine/demo_bank.h"
 #include "engine/demo_index.h"
+#include "engine/demo_pseudo.h"
 #include "engine/history.h"
 #include "storage/catalog.h"
 #include "tools/figures.h"
@@ -50,6 +51,8 @@ struct BankFacts {
   std::map<std::string, std::uint64_t> tasks;
   Manifest manifest;
   std::optional<BankIndexInfo> index;
+  std::uint64_t pseudo = 0;
+  Instructions instructions;
   std::uint64_t demonstrations() const {
     return manifest.corpus ? manifest.corpus->train_documents : 0;
   }
@@ -58,7 +61,11 @@ struct BankFacts {
 std::optional<BankFacts> bank_facts(const std::filesystem::path& store) {
   if (!std::filesystem::exists(bank_folder(store))) return std::nullopt;
   const Catalog bank = open_bank(store, OpenMode::kRead);
-  BankFacts facts{.tasks = {}, .manifest = bank.manifest(), .index = bank_index(bank)};
+  BankFacts facts{.tasks = {},
+                  .manifest = bank.manifest(),
+                  .index = bank_index(bank),
+                  .pseudo = load_pseudo(bank).size(),
+                  .instructions = load_instructions(bank)};
   const std::vector<std::uint32_t> counts = bank.label_frequencies();
   bank.scan_labels([&](Label&& label) { facts.tasks[label.name] += counts.at(value(label.id)); });
   return facts;
@@ -69,8 +76,12 @@ boost::json::value json_of(const std::optional<BankFacts>& bank) {
   boost::json::object tasks;
   for (const auto& [task, count] : bank->tasks) tasks[task] = count;
   boost::json::object facts = boost::json::parse(to_json(bank->manifest)).as_object();
+  boost::json::object instructions;
+  for (const auto& [task, text] : bank->instructions) instructions[task] = text;
   return {{"demonstrations", bank->demonstrations()},
+          {"pseudo", bank->pseudo},
           {"tasks", std::move(tasks)},
+          {"instructions", std::move(instructions)},
           {"encoder", facts.contains("trained") ? facts["trained"] : nullptr},
           {"stemmer", bank->index ? boost::json::value(bank->index->stemmer) : nullptr},
           {"index", bank->index && bank->index->vectors
@@ -176,7 +187,10 @@ void add_bank(Table& table, const std::optional<BankFacts>& bank) {
   for (const auto& [task, count] : bank->tasks)
     if (++named <= 5)
       text += fmt::format("{} {} {}", named == 1 ? ":" : ",", task, thousands(count));
+  if (bank->pseudo > 0) text += fmt::format("; and {} pseudo-labelled", thousands(bank->pseudo));
   table.row({"demonstrations", text});
+  for (const auto& [task, instruction] : bank->instructions)
+    table.row({"", fmt::format("{}: {}", task, clipped(instruction, 72))});
   if (bank->manifest.trained) table.row({"", text_of(*bank->manifest.trained)});
   if (const auto& index = bank->index)
     table.row({"", fmt::format("found by words ({}){}", index->stemmer,

@@ -67,7 +67,7 @@ void print_summary(Context& context, const TrainReport& report) {
       .row({"encoder", fmt::format("{}, {} dimensions, {}", report.encoder.kind, report.encoder.dim,
                                    size_of(report.encoder.file.bytes))})
       .row({"kept", report.best_epoch == 0
-                        ? "as it was pretrained"
+                        ? "as it was before it learnt"
                         : fmt::format("epoch {}{}", report.best_epoch,
                                       report.stopped_early ? ", stopped early" : "")})
       .row({"time", duration_of(report.seconds)});

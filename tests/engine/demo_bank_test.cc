@@ -111,6 +111,29 @@ TEST_F(Bank, NamesTheBadLineAndStaysAsItWas) {
   EXPECT_THAT(all(), ElementsAre(Demonstration{"1", "default", "a", "x"}));
 }
 
+TEST_F(Bank, KeepsTheInstructionsOfItsTasks) {
+  const auto instruct = [&](const Instructions& given) {
+    write_bytes(folder_ / "demos.jsonl", tiny::jsonl_of(tiny::demonstrations()));
+    const std::vector<std::filesystem::path> files = {folder_ / "demos.jsonl"};
+    import_demonstrations(store_, files, {}, std::nullopt, given);
+    return load_instructions(open_bank(store_, OpenMode::kRead));
+  };
+  expect_error(
+      ErrorKind::kInvalidInput,
+      [&] {
+        instruct({{"topics", "Name it."}});
+      },
+      "'topics'", "the nearest is 'topic'");
+  EXPECT_FALSE(std::filesystem::exists(store_));
+  EXPECT_THAT(instruct({}), ElementsAre());
+  EXPECT_THAT(instruct({{"topic", "Name it."}, {"question", "What is asked?"}}),
+              ElementsAre(Pair("question", "What is asked?"), Pair("topic", "Name it.")));
+  EXPECT_THAT(instruct({{"topic", "Say it."}, {"question", ""}}),
+              ElementsAre(Pair("topic", "Say it.")));
+  EXPECT_THAT(instruct({}), ElementsAre(Pair("topic", "Say it.")));
+  EXPECT_EQ(all(), tiny::demonstrations());
+}
+
 TEST_F(Bank, TakesNoneOfTheFilesWhereOneIsBad) {
   write_bytes(folder_ / "good.jsonl", "{\"input\":\"a\",\"output\":\"x\"}\n");
   write_bytes(folder_ / "empty.jsonl", "");

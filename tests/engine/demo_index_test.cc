@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/demo_retriever.h"
+#include "engine/training_corpus.h"
 #include "tests/engine/tiny_bank.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/temp_dir.h"
@@ -99,6 +100,34 @@ TEST_F(BankIndex, IsMadeAgainByAnImport) {
   const auto found = retriever.retrieve({.text = "whale"});
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(found[0].demo->id, "new");
+}
+
+TEST_F(BankIndex, IsOfInputsBehindTheirInstruction) {
+  const std::vector<fs::path> again = {folder_ / "demos.jsonl"};
+  import_demonstrations(store_, again, {}, std::nullopt, {{"question", "A train of players:"}});
+  {
+    const TrainingSet set =
+        load_training_set(open_bank(store_, OpenMode::kRead), 0, {}, /*without=*/"topic");
+    for (const Example& example : set.train)
+      EXPECT_TRUE(example.text.starts_with("A train of players: Wh")) << example.text;
+    EXPECT_EQ(set.train.size(), 6u);
+  }
+  tiny::train_bank(store_);
+  const Answers expected = answers_of(DemoRetriever::open(store_));
+  index();
+  const DemoRetriever retriever = DemoRetriever::open(store_);
+  EXPECT_EQ(answers_of(retriever), expected);
+  // An input asks for itself: the same text on both sides where the query has the instruction too.
+  const auto nearest = [&](const std::string& task) {
+    return retriever.retrieve({.text = "Who plays the violin ?", .task = task, .k = 40});
+  };
+  EXPECT_EQ(nearest("question")[0].demo->id, "question-0");
+  EXPECT_NEAR(nearest("question")[0].score, 1, 1e-5);
+  for (const FoundDemo& found : nearest(""))
+    EXPECT_TRUE(found.demo->id != "question-0" || found.score < 0.999F);
+  const BankEncoder encoder = find_bank_encoder(store_, open_bank(store_, OpenMode::kRead));
+  EXPECT_EQ(files().vectors->fingerprint, encoder.fingerprint);
+  EXPECT_NE(encoder.fingerprint, encoder.encoder->fingerprint());
 }
 
 TEST_F(BankIndex, IsOfTheStemmerAskedFor) {

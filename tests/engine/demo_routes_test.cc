@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <boost/json.hpp>
 
+#include "engine/demo_index.h"
 #include "engine/demo_retriever.h"
 #include "engine/http_api.h"
 #include "tests/engine/ask_api.h"
@@ -117,6 +118,28 @@ TEST_F(DemoApi, TakesWhatARetrieverTakes) {
       R"({"text": "who where when the train", "task": "question", "k": 3, "balanced": true})");
   EXPECT_THAT(fields_of(balanced.at("results").at(0), "output"),
               ::testing::UnorderedElementsAre("person", "place", "time"));
+}
+
+TEST_F(DemoApi, MarksPseudoLabelsAndLeavesThemOut) {
+  const TempDir folder;
+  const auto store = tiny::bank_store(folder.path(), tiny::demonstrations());
+  const std::vector<Demonstration> pseudo = {{"p", "question", "Who met whom ?", "person", 0.875}};
+  {
+    Catalog bank = open_bank(store, OpenMode::kWrite);
+    index_bank(store, bank, {}, {}, {}, &pseudo);
+  }
+  bank_ = std::make_shared<const DemoRetriever>(DemoRetriever::open(store));
+  const std::string asked = R"({"text": "Who met Who scored", "best_first": true, "k": 2)";
+  const json::value with = answer(asked + "}").at("results").at(0).at("demonstrations");
+  EXPECT_EQ(with.at(0).at("id"), "p");
+  EXPECT_EQ(with.at(0).at("pseudo"), true);
+  EXPECT_EQ(with.at(0).at("confidence"), 0.875);
+  EXPECT_EQ(with.at(1).at("pseudo"), false);
+  EXPECT_FALSE(with.at(1).as_object().contains("confidence"));
+  for (const auto& id :
+       fields_of(answer(asked + R"(, "pseudo": false})").at("results").at(0), "id"))
+    EXPECT_NE(id, "p");
+  expect_problem(400, R"({"text": "a", "pseudo": "no"})", "'pseudo'");
 }
 
 TEST_F(DemoApi, SaysWhatIsWrongWithARequest) {

@@ -18,6 +18,8 @@
 #include <gtest/gtest.h>
 
 #include "encoders/encoder.h"
+#include "engine/demo_retriever.h"
+#include "tests/engine/tiny_bank.h"
 #include "tests/engine/tiny_store.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/temp_dir.h"
@@ -28,6 +30,7 @@ namespace {
 using ::testing::Contains;
 using testing::expect_error;
 using ::testing::Not;
+using testing::write_bytes;
 using Labels = std::vector<Label>;
 using Keys = std::vector<std::string>;
 
@@ -105,6 +108,36 @@ TEST_F(TinyLiveStore, RemovesLabelsAndPassesOverThoseThatAreNotThere) {
   EXPECT_FALSE(live_->find_label("new"));
   reopen();
   EXPECT_THAT(found(*live_->engine(), "rain and snow", 100), Not(Contains("new")));
+}
+
+TEST_F(TinyLiveStore, CopiesTheDemonstrationsIntoASnapshot) {
+  tiny::bank_store(folder_.path(), tiny::demonstrations());
+  tiny::train_bank(store_);
+  const auto answers = [](const std::filesystem::path& store) {
+    std::vector<std::pair<std::string, float>> all;
+    const DemoRetriever retriever = DemoRetriever::open(store);
+    for (const DemoStrategy& strategy : demo_strategies())
+      for (const FoundDemo& each : retriever.retrieve(
+               {.text = "a train with two players", .strategy = std::string(strategy.name)}))
+        all.emplace_back(each.demo->id, each.score);
+    return all;
+  };
+  const auto before = answers(store_);
+  write_bytes(bank_folder(store_) / kScoresFile, "paid for\n");
+  {
+    // A writer that is there, as `dexter demos train` in another process is.
+    Catalog writer = open_bank(store_, OpenMode::kWrite);
+    writer.put_note("history", "{}");
+    const std::filesystem::path copy = live_->snapshot("one");
+    EXPECT_EQ(answers(copy), before);
+    EXPECT_TRUE(verify_store(bank_folder(copy)).empty());
+    EXPECT_TRUE(std::filesystem::exists(bank_folder(copy) / kScoresFile));
+    EXPECT_EQ(found(RetrievalEngine::open(copy), "rain and snow").size(), 3u);
+  }
+  const std::vector<Demonstration> more = {{"new", "topic", "a train with two players", "rail"}};
+  tiny::bank_store(folder_.path(), more);
+  EXPECT_NE(answers(store_), before);
+  EXPECT_EQ(answers(store_ / "snapshots/one"), before);
 }
 
 TEST_F(TinyLiveStore, RefusesAllLabelsWhereOneIsBad) {

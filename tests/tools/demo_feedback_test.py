@@ -217,6 +217,26 @@ class FeedbackTest(unittest.TestCase):
         self.assertEqual(prompts, 72 * 2)
         self.assertGreater(report["accuracy"], 80)  # half by chance
 
+    def test_the_model_labels_inputs(self):
+        mood = [row for row in self.rows if row["task"] == "mood"]
+        bank, inputs = self.root / "label.bank.jsonl", self.root / "label.inputs.jsonl"
+        bank.write_text("".join(json.dumps(row) + "\n" for row in mood[:48]))
+        inputs.write_text("".join(json.dumps(row) + "\n" for row in mood[48:]))
+        store = self.root / "label"
+        self.assertEqual(self.run_dexter("demos", "import", "--store", store, bank).returncode, 0)
+        with Server(self.training) as server:
+            done = self.run_dexter("demos", "label", "--store", store, "--scorer", "http", "--lm-url", server.url,
+                                   "-k", 4, "--min-confidence", 0.5, inputs, "--json")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            prompts = server.figures()["prompts"]
+        report = json.loads(done.stdout)
+        asked = report["inputs"] - report["given"]
+        self.assertEqual(prompts, 2 * asked)  # two outputs each
+        self.assertEqual(report["added"] + report["unsure"], asked)
+        self.assertGreater(report["added"], 0)
+        self.assertGreaterEqual(report["accuracy_kept"], report["accuracy"])  # the gate is worth something
+        self.assertGreater(report["accuracy_kept"], 60)  # half by chance
+
 
 if __name__ == "__main__":
     unittest.main(argv=sys.argv, verbosity=2)

@@ -157,6 +157,86 @@ TEST(DemosFlow, EvaluatesTheVoteOfEachTask) {
               HasSubstr("vote of 8 demonstrations chosen by bm25"));
 }
 
+TEST(DemosFlow, LabelsInputsAndLeavesTheLabelsOutOnRequest) {
+  const DemosRun demos;
+  demos.import();
+  demos.train();
+  const std::string inputs = (demos.folder / "inputs.jsonl").string();
+  const std::string text = "The players scored goals.";
+  write_bytes(inputs, line_of(text, "football", "topic") +
+                          json::serialize(json::object{{"input", "?!"}, {"task", "topic"}}) + "\n");
+  const Arguments label = {"demos", "label", "--store", demos.store,        inputs,
+                           "-k",    "3",     "--json",  "--min-confidence", "0.5"};
+  const json::object first = json_of(label);
+  EXPECT_EQ(first.at("inputs"), 2);
+  EXPECT_EQ(first.at("added"), 1);
+  EXPECT_EQ(first.at("unsure"), 1);
+  EXPECT_EQ(first.at("pseudo"), 1);
+  EXPECT_EQ(first.at("judged"), 1);
+  EXPECT_EQ(first.at("accuracy_kept"), 100);
+  const json::object second = json_of(label);
+  EXPECT_EQ(second.at("added"), 0);
+  EXPECT_EQ(second.at("replaced"), 1);
+  EXPECT_THAT(run_ok({"info", "--store", demos.store}).out, HasSubstr("and 1 pseudo-labelled"));
+  EXPECT_EQ(json_of({"verify", "--store", demos.store, "--json"}).at("whole"), true);
+
+  const auto best = [&](const Arguments& more) {
+    Arguments arguments = {"demos", "retrieve", "--store", demos.store, "-k", "1", "--json", text};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return json_of(arguments).at("demonstrations").as_array().at(0).as_object();
+  };
+  EXPECT_EQ(std::string(best({}).at("input").as_string()), text);
+  EXPECT_EQ(best({}).at("pseudo"), true);
+  EXPECT_GE(best({}).at("confidence").to_number<double>(), 0.5);
+  EXPECT_EQ(best({"--no-pseudo"}).at("pseudo"), false);
+  EXPECT_FALSE(best({"--no-pseudo"}).contains("confidence"));
+  EXPECT_THAT(run_ok({"demos", "retrieve", "--store", demos.store, "--strategy", "bm25", text}).out,
+              HasSubstr("football (pseudo-label, "));
+
+  write_bytes(inputs, line_of("a", "x", "topics"));
+  const Outcome unknown = run(label);
+  EXPECT_EQ(unknown.code, 2);
+  EXPECT_THAT(unknown.err, HasSubstr("the nearest is 'topic'"));
+  const Outcome empty = run({"demos", "label", "--store", demos.store + "x", inputs});
+  EXPECT_EQ(empty.code, 3);
+  EXPECT_THAT(empty.err, HasSubstr("dexter demos import"));
+}
+
+TEST(DemosFlow, TakesAnInstructionForATask) {
+  const DemosRun demos;
+  const auto import = [&](const std::string& instruction) {
+    return run({"demos", "import", "--store", demos.store, "--instruction", instruction,
+                (demos.folder / "topic.jsonl").string()});
+  };
+  EXPECT_EQ(import("topic=What is it about?").code, 0);
+  EXPECT_THAT(run_ok({"info", "--store", demos.store}).out, HasSubstr("topic: What is it about?"));
+  EXPECT_THAT(import("topics=a").err, HasSubstr("the nearest is 'topic'"));
+  EXPECT_THAT(import("topic").err, HasSubstr("write TASK=TEXT"));
+}
+
+TEST(DemosFlow, MeasuresAnEncoderThatLearntNothingAndOneThatDidNotSeeTheTask) {
+  const DemosRun demos;
+  demos.import();
+  const auto train = [&](const Arguments& more) {
+    Arguments arguments = {"demos", "train", "--store", demos.store, "--json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run(arguments);
+  };
+  EXPECT_EQ(json::parse(train({"--epochs", "0"}).out).at("epochs"), 0);
+  const auto accuracy = [&] {
+    return json_of({"demos", "eval", "--store", demos.store, "--data",
+                    (demos.folder / "test.jsonl").string(), "-k", "3", "--json"})
+        .at("accuracy")
+        .to_number<double>();
+  };
+  EXPECT_GT(accuracy(), 10);  // a twelfth by chance
+  EXPECT_EQ(train({"--without-task", "topic", "--set", "train.validation_fraction=0"}).code, 0);
+  EXPECT_GT(accuracy(), 10);
+  const Outcome unknown = train({"--without-task", "topics"});
+  EXPECT_EQ(unknown.code, 2);
+  EXPECT_THAT(unknown.err, HasSubstr("the nearest is 'topic'"));
+}
+
 TEST(DemosFlow, AnswersByWordsBeforeItIsTrained) {
   const DemosRun demos;
   demos.import();

@@ -69,7 +69,8 @@ class Embedding:
 
 @dataclass(frozen=True)
 class Demonstration:
-    """A solved example of a task. `probability` is the softmax over the scores of one choice."""
+    """A solved example of a task. `probability` is the softmax over the scores of one choice; `pseudo`: its output is a
+    pseudo-label of `dexter demos label`, with its `confidence`."""
 
     id: str
     task: str
@@ -78,6 +79,8 @@ class Demonstration:
     rank: int
     score: float
     probability: float
+    pseudo: bool = False
+    confidence: float | None = None
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,7 @@ class Client:
 
         `exclude`: "same" leaves out inputs with the text's words, "near" nearly the same ones too; `without`: these
         ids. `words`: a budget for inputs and outputs together. `pattern`: of the prompt, with {input}, {output} and
-        {task}. `options`: pool, seed, mmr_balance, dpp_scale.
+        {task}. `options`: pool, pseudo, seed, mmr_balance, dpp_scale.
         """
         body: dict[str, Any] = {"texts": [texts] if isinstance(texts, str) else list(texts), "k": k, "task": task,
                                 "strategy": strategy, "exclude": exclude, "without": list(without) or None,
