@@ -169,8 +169,7 @@ void write_bank(Catalog& bank, std::span<const Demonstration> demos,
   CorpusInfo info;
   info.format = "demonstrations";
   progress.check("importing demonstrations");
-  writer.commit(info);
-  bank.put_note(kInstructionsNote, note_of(instructions));  // the former's went with its corpus
+  writer.commit(info, {{kInstructionsNote, note_of(instructions)}});
 }
 
 [[noreturn]] void throw_empty(const fs::path& store) {

@@ -176,7 +176,7 @@ DocumentId CorpusWriter::add_example(Split split, std::string_view key, std::str
   return id;
 }
 
-CorpusInfo CorpusWriter::commit(CorpusInfo info) {
+CorpusInfo CorpusWriter::commit(CorpusInfo info, const std::map<std::string, std::string>& notes) {
   Impl& corpus = *impl_;
   ensure(!corpus.committed, ErrorKind::kInternal, "committing a corpus twice");
   corpus.write_batch();
@@ -193,6 +193,12 @@ CorpusInfo CorpusWriter::commit(CorpusInfo info) {
   RecordBatch batch(*corpus.store.records);
   corpus.put_frequencies(batch);
   batch.remove(Family::kMeta, codec::note_range());
+  for (const auto& [name, json] : notes) {
+    const std::string key = codec::note_key(name);
+    std::string value;
+    codec::encode_text(value, key, json);
+    batch.put(Family::kMeta, key, value);
+  }
   crash_point("corpus.before_commit");
   corpus.store.commit(batch, next, codec::Counts{.labels = info.labels, .vectors = {}});
   corpus.committed = true;

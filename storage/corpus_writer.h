@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "storage/manifest.h"
@@ -33,8 +35,8 @@ class CorpusWriter {
   DocumentId add_example(Split split, std::string_view key, std::string_view text,
                          std::span<const LabelId> labels, std::span<const LabelId> excluded);
   // `format`, `text_kind` and `sparse_features` are read from `info`; counts and number are filled
-  // in.
-  CorpusInfo commit(CorpusInfo info);
+  // in. `notes`, by name, are the corpus's first (Catalog::put_note), in the same write.
+  CorpusInfo commit(CorpusInfo info, const std::map<std::string, std::string>& notes = {});
 
  private:
   struct Impl;
