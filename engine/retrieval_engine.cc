@@ -50,7 +50,7 @@ std::unique_ptr<VectorIndex> checked_index(const Catalog& catalog, const Generat
          fmt::format("opening generation {}: the index holds {}-d vectors but the encoder gives "
                      "{}-d; run `dexter index` with this encoder",
                      generation.number, description.dim, dim));
-  if (device == "cpu") return index;
+  if (!is_searched_on_device(device, description.options.kind)) return index;
   return accelerated(std::move(index), on_device(device, description.options.storage != "float32"));
 }
 
