@@ -34,6 +34,8 @@ struct DeviceRows::Impl {
   double largest_norm = 0;
 };
 
+bool finds_gpu() { return device_named("auto").is_cuda(); }
+
 DeviceRows::DeviceRows(EmbeddingView rows, const std::string& device, bool half)
     : impl_(std::make_unique<Impl>()) {
   const c10::InferenceMode no_graph;

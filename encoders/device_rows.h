@@ -11,6 +11,9 @@
 
 namespace dexter {
 
+// Whether LibTorch finds a GPU here; loads its CUDA library where there is a driver.
+bool finds_gpu();
+
 // A copy of vectors on a device of LibTorch's, for the first half of an exact search there: the
 // rows of largest product, by tiles of a matrix product and their best. Immutable; one search at a
 // time.

@@ -27,6 +27,11 @@ class OnDevice final : public RowAccelerator {
 
 }  // namespace
 
+bool is_searched_on_device(const std::string& device, const std::string& index_kind) {
+  if (device == "auto") return index_kind == "flat" && finds_gpu();
+  return device != "cpu";
+}
+
 Accelerate on_device(const std::string& device, bool half) {
   return [=](EmbeddingView rows) { return std::make_unique<const OnDevice>(rows, device, half); };
 }

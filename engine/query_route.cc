@@ -2,12 +2,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <limits>
 #include <utility>
 
 #include <spdlog/fmt/fmt.h>
 
 #include "encoders/encoder.h"
+#include "engine/answer_page.h"
 #include "engine/api_call.h"
 #include "engine/json_fields.h"
 #include "engine/json_text.h"
@@ -27,8 +27,7 @@ struct LabelFields {
 // How an answer is written.
 struct QueryShape {
   LabelFields fields;
-  float threshold = -std::numeric_limits<float>::infinity();
-  std::size_t offset = 0;  // answers passed over
+  AnswerPage page;
   bool timing = false;
 };
 
@@ -50,11 +49,11 @@ LabelFields label_fields_of(const std::vector<std::string>& names) {
 
 QueryShape shape_of(JsonFields& fields, const ServeOptions& options) {
   QueryShape shape;
-  shape.offset =
+  shape.page.offset =
       static_cast<std::size_t>(fields.whole("offset", 0, options.max_offset).value_or(0));
   if (const auto names = fields.texts("fields", 8, 64)) shape.fields = label_fields_of(*names);
   if (const auto threshold = fields.number("threshold"))
-    shape.threshold = static_cast<float>(*threshold);
+    shape.page.threshold = static_cast<float>(*threshold);
   shape.timing = fields.flag("timing");
   return shape;
 }
@@ -102,7 +101,7 @@ QueryWork query_of(const ApiCall& call, JsonFields& fields, const QueryShape& sh
   QueryWork work = work_of(call, fields.whole("timeout_ms", 1, options.timeout_ms));
   read_queries(call.parts, fields, work);
   work.k = static_cast<int>(fields.whole("k", 1, options.max_k).value_or(5)) +
-           static_cast<int>(shape.offset);
+           static_cast<int>(shape.page.offset);
   work.search.probes = static_cast<int>(fields.whole("probes", 0, 1 << 30).value_or(0));
   work.search.ef = static_cast<int>(fields.whole("ef", 0, 1 << 30).value_or(0));
   work.search.only = filter_of(*call.parts.engine(), fields);
@@ -150,17 +149,9 @@ void append_document(std::string& out, const RetrievalEngine& engine, const Exam
   out += "]}";
 }
 
-// Leaves what is asked for: what scores enough, from the offset on.
-template <class Ranking>
-void cut(Ranking& ranking, const QueryShape& shape) {
-  std::erase_if(ranking, [&](const auto& scored) { return scored.score < shape.threshold; });
-  const auto passed = static_cast<std::ptrdiff_t>(std::min(shape.offset, ranking.size()));
-  ranking.erase(ranking.begin(), ranking.begin() + passed);
-}
-
 void append_result(std::string& out, const RetrievalEngine& engine, DocumentRanking& ranking,
                    const QueryShape& shape) {
-  cut(ranking, shape);
+  shape.page.cut(ranking);
   const std::vector<Example> documents = engine.documents(ranking);
   out += R"({"documents":[)";
   for (std::size_t i = 0; i < documents.size(); ++i) {
@@ -172,7 +163,7 @@ void append_result(std::string& out, const RetrievalEngine& engine, DocumentRank
 
 void append_result(std::string& out, const RetrievalEngine& engine, LabelRanking& ranking,
                    const QueryShape& shape) {
-  cut(ranking, shape);
+  shape.page.cut(ranking);
   const std::vector<Label> labels = engine.labels(ranking);
   out += R"({"labels":[)";
   for (std::size_t i = 0; i < labels.size(); ++i) {

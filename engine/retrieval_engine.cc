@@ -2,6 +2,7 @@
 #include "engine/retrieval_engine.h"
 
 #include <algorithm>
+#include <future>
 
 #include <spdlog/fmt/fmt.h>
 
@@ -50,7 +51,7 @@ std::unique_ptr<VectorIndex> checked_index(const Catalog& catalog, const Generat
          fmt::format("opening generation {}: the index holds {}-d vectors but the encoder gives "
                      "{}-d; run `dexter index` with this encoder",
                      generation.number, description.dim, dim));
-  if (device == "cpu") return index;
+  if (!is_searched_on_device(device, description.options.kind)) return index;
   return accelerated(std::move(index), on_device(device, description.options.storage != "float32"));
 }
 
@@ -84,23 +85,21 @@ struct OpenedGeneration {
       : catalog(std::move(opened)),
         info(generation_of(catalog)),
         encoder(checked_encoder(catalog, info)),
-        priors(catalog),
-        names(cached_labels(catalog)) {}
+        priors(catalog) {}
 
   Catalog catalog;
   GenerationInfo info;
   std::unique_ptr<Encoder> encoder;
   LabelPriors priors;
-  std::unique_ptr<LabelTable> names;
+  std::unique_ptr<LabelTable> names;  // set once, by the opening
 };
 
 }  // namespace
 
 struct RetrievalEngine::Impl {
-  Impl(std::shared_ptr<const OpenedGeneration> opened, const std::string& device)
+  Impl(std::shared_ptr<const OpenedGeneration> opened, std::unique_ptr<VectorIndex> index)
       : base(std::move(opened)),
-        search(checked_index(base->catalog, base->info, base->encoder->dim(), device),
-               base->catalog.label_changes(), base->encoder->dim()),
+        search(std::move(index), base->catalog.label_changes(), base->encoder->dim()),
         space(opened_documents(base->catalog, base->info, base->encoder->dim())),
         labels(answerable(base->catalog.label_count())) {}
 
@@ -191,8 +190,13 @@ RetrievalEngine RetrievalEngine::open(const std::filesystem::path& store,
     Catalog catalog = Catalog::open(store, OpenMode::kRead);
     const Manifest seen = catalog.manifest();
     try {
-      return RetrievalEngine(
-          std::make_unique<Impl>(std::make_shared<OpenedGeneration>(std::move(catalog)), device));
+      const auto base = std::make_shared<OpenedGeneration>(std::move(catalog));
+      // Read and checked while the labels are: of a million each takes seconds.
+      auto index = std::async(std::launch::async, [&] {
+        return checked_index(base->catalog, base->info, base->encoder->dim(), device);
+      });
+      base->names = cached_labels(base->catalog);
+      return RetrievalEngine(std::make_unique<Impl>(base, index.get()));
     } catch (const Error&) {
       const bool replaced = Catalog::open(store, OpenMode::kRead).manifest() != seen;
       if (!replaced || attempt == kOpenAttempts) throw;

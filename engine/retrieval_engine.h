@@ -40,7 +40,7 @@ struct AnswerOptions {
 // store that another process changes meanwhile is answered from as it was at opening.
 class RetrievalEngine {
  public:
-  // `device` is where a flat index is searched, with the same answers: cpu or cuda (see
+  // `device` is where a flat index is searched, with the same answers: cpu, cuda or auto (see
   // device_search.h). Errors: kNotFound where the store has no generation yet (says which command
   // to run); kIncompatible, kCorrupt as the parts; kInvalidInput as device_search.h.
   static RetrievalEngine open(const std::filesystem::path& store,

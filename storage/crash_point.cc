@@ -10,9 +10,12 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace dexter {
 namespace {
+
+std::function<void(const char*)> watcher;
 
 void append_line(const char* file, std::string_view name) {
   const int fd = ::open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
@@ -38,7 +41,10 @@ bool is_reached(std::string_view wanted, std::string_view name) {
 
 }  // namespace
 
+void watch_crash_points(std::function<void(const char* name)> visit) { watcher = std::move(visit); }
+
 void crash_point(const char* name) {
+  if (watcher) watcher(name);
   if (const char* list = std::getenv("DEXTER_CRASH_LIST")) append_line(list, name);
   const char* at = std::getenv("DEXTER_CRASH_AT");
   if (at != nullptr && is_reached(at, name)) ::kill(::getpid(), SIGKILL);

@@ -2,9 +2,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include <spdlog/fmt/fmt.h>
 #include <boost/json.hpp>
@@ -27,7 +29,9 @@ constexpr std::size_t kBatch = 512;
 struct QueryArguments {
   std::vector<std::string> texts;
   LabelQuery query;
+  std::optional<double> threshold;
   std::string space = "labels";
+  std::string device = "cpu";
   int threads = 0;
   std::string url;
   std::filesystem::path key_file;
@@ -43,10 +47,10 @@ std::string json_answer(const std::string& text, const LabelAnswer& answer) {
 }
 
 // The text, then a line a label: score, name, key where it says more.
-std::string readable_answer(const std::string& text, const LabelAnswer& answer) {
+std::string readable_answer(const std::string& text, const LabelAnswer& answer,
+                            const LabelQuery& query) {
   std::string out = text + '\n';
-  if (answer.labels.empty())
-    return out + "  no label: none of its words is known to the encoder\n\n";
+  if (answer.labels.empty()) return out + "  no label: " + why_empty(query) + "\n\n";
   Table table("><<");
   for (std::size_t i = 0; i < answer.labels.size(); ++i) {
     const Label& label = answer.labels[i];
@@ -56,11 +60,12 @@ std::string readable_answer(const std::string& text, const LabelAnswer& answer) 
   return out + table.text() + '\n';
 }
 
-void answer(Context& context, QuerySource& source, std::span<const std::string> texts) {
+void answer(Context& context, QuerySource& source, const LabelQuery& query,
+            std::span<const std::string> texts) {
   const std::vector<LabelAnswer> answers = source.answer(texts);
   for (std::size_t i = 0; i < texts.size(); ++i)
     context.terminal.print(context.json ? json_answer(texts[i], answers[i])
-                                        : readable_answer(texts[i], answers[i]));
+                                        : readable_answer(texts[i], answers[i], query));
   context.terminal.flush();
 }
 
@@ -69,6 +74,13 @@ void drop_blank(std::vector<std::string>& lines) {
   std::erase_if(lines, [](const std::string& line) {
     return line.find_first_not_of(" \t") == std::string::npos;
   });
+}
+
+void apply_threshold(QueryArguments& arguments) {
+  if (!arguments.threshold) return;
+  arguments.query.page.threshold = static_cast<float>(*arguments.threshold);
+  ensure(std::isfinite(arguments.query.page.threshold), ErrorKind::kInvalidInput,
+         fmt::format("--threshold is {}; give a score, such as 0.3", *arguments.threshold));
 }
 
 std::string api_key_of(const QueryArguments& arguments) {
@@ -94,11 +106,13 @@ std::unique_ptr<QuerySource> source_of(const Context& context, const QueryArgume
          "--api-key-file is given without --url; a store asks for no key");
   ensure(!remote || arguments.threads == 0, ErrorKind::kInvalidInput,
          "--threads is given with --url; how many threads a server uses is its own affair");
+  ensure(!remote || arguments.device == "cpu", ErrorKind::kInvalidInput,
+         "--device is given with --url; where a server searches is its own affair");
   if (remote)
     return connect_to_server(parse_server_url(arguments.url), {.api_key = api_key_of(arguments)},
                              arguments.query);
   set_threads(arguments.threads);
-  return open_store(context.store, arguments.query);
+  return open_store(context.store, arguments.device, arguments.query);
 }
 
 using Answering = std::function<void(std::span<const std::string>)>;
@@ -111,9 +125,10 @@ Answering documents_of(Context& context, const QueryArguments& arguments) {
   ensure(query.only.empty(), ErrorKind::kInvalidInput,
          "--only names labels, but --space asks for documents; leave one of them out");
   set_threads(arguments.threads);
-  const auto engine = std::make_shared<const RetrievalEngine>(RetrievalEngine::open(context.store));
+  const auto engine = std::make_shared<const RetrievalEngine>(
+      RetrievalEngine::open(context.store, arguments.device));
   return [&context, &query, engine](auto texts) {
-    print_documents(context, *engine, texts, query.k, query.answer.search);
+    print_documents(context, *engine, texts, query);
     context.terminal.flush();
   };
 }
@@ -126,7 +141,9 @@ ExitCode run_query(Context& context, const QueryArguments& arguments) {
   } else {
     const std::shared_ptr<QuerySource> source = source_of(context, arguments);
     if (arguments.texts.empty()) labels = source->label_count();
-    answer_all = [source, &context](auto texts) { answer(context, *source, texts); };
+    answer_all = [source, &context, &arguments](auto texts) {
+      answer(context, *source, arguments.query, texts);
+    };
   }
   if (!arguments.texts.empty()) {
     answer_all(arguments.texts);
@@ -151,6 +168,12 @@ void add_answers(CLI::App& app, LabelQuery& query) {
       ->type_name("N")
       ->default_str("5")
       ->check(CLI::Range(1, 1 << 20).description(""))
+      ->group(answers);
+  app.add_option("--offset", query.page.offset,
+                 "answers passed over: the next page after -k 100 is --offset 100")
+      ->type_name("N")
+      ->default_str("0")
+      ->check(CLI::Range(0, 1 << 30).description(""))
       ->group(answers);
   app.add_option("--only", query.only,
                  "answer with this label or others named so; give it once for each")
@@ -181,6 +204,9 @@ Runner add(CLI::App& app, Context& context) {
       ->check(CLI::IsMember({"labels", "documents"}).description(""))
       ->group("Answers");
   add_answers(app, arguments->query);
+  app.add_option("--threshold", arguments->threshold, "leave out what scores less")
+      ->type_name("SCORE")
+      ->group("Answers");
   const char* server = "Server";
   app.add_option("--url", arguments->url, "ask this `dexter serve` instead of opening a store")
       ->type_name("URL")
@@ -191,11 +217,20 @@ Runner add(CLI::App& app, Context& context) {
          "of the environment")
       ->type_name("FILE")
       ->group(server);
+  app.add_option("--device", arguments->device,
+                 "where a flat index is searched: cpu, cuda, or auto, the GPU where there is one")
+      ->type_name("DEVICE")
+      ->default_str("cpu")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}).description(""))
+      ->group("General");
   app.add_option("--threads", arguments->threads, "threads; 0 takes every core")
       ->type_name("N")
       ->check(CLI::Range(0, 1 << 30).description(""))
       ->group("General");
-  return [arguments, &context] { return run_query(context, *arguments); };
+  return [arguments, &context] {
+    apply_threshold(*arguments);
+    return run_query(context, *arguments);
+  };
 }
 
 }  // namespace
@@ -212,7 +247,9 @@ constinit const Verb kQueryVerb = {
         "With --json every text gives one line: {\"text\": ..., \"labels\": [{\"key\", "
         "\"name\", \"score\"}, ...]}. With --url a running `dexter serve` answers, in the same "
         "words. With --space documents the answers are the training documents most alike to each "
-        "text, {\"text\": ..., \"documents\": [{\"key\", \"text\", \"score\", \"labels\"}, ...]}.",
+        "text, {\"text\": ..., \"documents\": [{\"key\", \"text\", \"score\", \"labels\"}, ...]}. "
+        "--offset and --threshold mean what they do in POST /v1/query: --threshold leaves out what "
+        "scores less, --offset passes over the first of what is left.",
     .examples =
         "dexter query --store my-store \"a grey cat asleep on the sofa\"\n"
         "dexter query --store my-store -k 3 --json < texts.txt > answers.jsonl\n"

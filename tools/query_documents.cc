@@ -37,9 +37,9 @@ std::string json_answer(const RetrievalEngine& engine, const std::string& text,
 
 // The text, then a document: score, text, key, and below it the names of its labels.
 std::string readable_answer(const RetrievalEngine& engine, const std::string& text,
-                            const DocumentRanking& ranking) {
+                            const DocumentRanking& ranking, const LabelQuery& query) {
   std::string out = text + '\n';
-  if (ranking.empty()) return out + "  no document: none of its words is known to the encoder\n\n";
+  if (ranking.empty()) return out + "  no document: " + why_empty(query) + "\n\n";
   const std::vector<Example> documents = engine.documents(ranking);
   Table table("><<");
   for (std::size_t i = 0; i < documents.size(); ++i) {
@@ -55,11 +55,14 @@ std::string readable_answer(const RetrievalEngine& engine, const std::string& te
 }  // namespace
 
 void print_documents(Context& context, const RetrievalEngine& engine,
-                     std::span<const std::string> texts, int k, const SearchOptions& search) {
-  const auto rankings = engine.nearest_documents(engine.encode(texts), k, search);
-  for (std::size_t i = 0; i < texts.size(); ++i)
+                     std::span<const std::string> texts, const LabelQuery& query) {
+  auto rankings =
+      engine.nearest_documents(engine.encode(texts), query.wanted(), query.answer.search);
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    query.page.cut(rankings[i]);
     context.terminal.print(context.json ? json_answer(engine, texts[i], rankings[i])
-                                        : readable_answer(engine, texts[i], rankings[i]));
+                                        : readable_answer(engine, texts[i], rankings[i], query));
+  }
 }
 
 }  // namespace dexter

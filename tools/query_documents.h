@@ -4,12 +4,14 @@
 #include <string>
 
 #include "engine/retrieval_engine.h"
+#include "tools/query_source.h"
 #include "tools/verb.h"
 
 namespace dexter {
 
-// Prints the k documents most alike to each text: a line of JSON for each, or a table.
+// Prints the documents most alike to each text, those of the query's page: a line of JSON for each,
+// or a table.
 void print_documents(Context& context, const RetrievalEngine& engine,
-                     std::span<const std::string> texts, int k, const SearchOptions& search);
+                     std::span<const std::string> texts, const LabelQuery& query);
 
 }  // namespace dexter

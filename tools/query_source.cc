@@ -2,6 +2,7 @@
 #include "tools/query_source.h"
 
 #include <algorithm>
+#include <cmath>
 #include <stdexcept>
 
 #include <spdlog/fmt/fmt.h>
@@ -17,14 +18,15 @@ namespace json = boost::json;
 
 class StoreSource : public QuerySource {
  public:
-  StoreSource(const std::filesystem::path& store, LabelQuery query)
-      : engine_(RetrievalEngine::open(store)), query_(std::move(query)) {
+  StoreSource(const std::filesystem::path& store, const std::string& device, LabelQuery query)
+      : engine_(RetrievalEngine::open(store, device)), query_(std::move(query)) {
     if (!query_.only.empty()) query_.answer.search.only = engine_.ids_of(query_.only);
   }
 
   std::vector<LabelAnswer> answer(std::span<const std::string> texts) override {
     std::vector<LabelAnswer> answers;
-    for (const LabelRanking& ranking : engine_.answer(texts, query_.k, query_.answer)) {
+    for (LabelRanking& ranking : engine_.answer(texts, query_.wanted(), query_.answer)) {
+      query_.page.cut(ranking);
       LabelAnswer& answer = answers.emplace_back();
       answer.labels = engine_.labels(ranking);
       for (const ScoredLabel& scored : ranking) answer.scores.push_back(scored.score);
@@ -79,6 +81,8 @@ class ServerSource : public QuerySource {
     if (query_.answer.memory != Memory::kAuto)
       request["memory"] = query_.answer.memory == Memory::kOn;
     if (query_.answer.tail != 0) request["tail"] = query_.answer.tail;
+    if (query_.page.offset > 0) request["offset"] = query_.page.offset;
+    if (std::isfinite(query_.page.threshold)) request["threshold"] = query_.page.threshold;
     if (!query_.only.empty())
       request["filter"] = {{"keys", json::array(query_.only.begin(), query_.only.end())}};
     read(client_.ask("POST", "/v1/query", json::serialize(request)), [&](const json::value& body) {
@@ -107,8 +111,17 @@ class ServerSource : public QuerySource {
 
 }  // namespace
 
-std::unique_ptr<QuerySource> open_store(const std::filesystem::path& store, LabelQuery query) {
-  return std::make_unique<StoreSource>(store, std::move(query));
+std::string why_empty(const LabelQuery& query) {
+  std::string why = "none of its words is known to the encoder";
+  if (query.page.offset > 0) why += fmt::format(", or there are {} at most", query.page.offset);
+  if (std::isfinite(query.page.threshold))
+    why += fmt::format(", or fewer score {} or more", query.page.threshold);
+  return why;
+}
+
+std::unique_ptr<QuerySource> open_store(const std::filesystem::path& store,
+                                        const std::string& device, LabelQuery query) {
+  return std::make_unique<StoreSource>(store, device, std::move(query));
 }
 
 std::unique_ptr<QuerySource> connect_to_server(const ServerUrl& url, ClientOptions options,

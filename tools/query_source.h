@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/answer_page.h"
 #include "engine/http_client.h"
 #include "engine/retrieval_engine.h"
 #include "storage/types.h"
@@ -16,9 +17,15 @@ namespace dexter {
 // What is asked of each text.
 struct LabelQuery {
   int k = 5;
+  AnswerPage page;
   std::vector<std::string> only;  // keys; empty: every label
   AnswerOptions answer;
+  // Of what is searched.
+  int wanted() const { return k + static_cast<int>(page.offset); }
 };
+
+// Why an answer may be empty, for people.
+std::string why_empty(const LabelQuery& query);
 
 // The labels of one text, best first, with the score of each.
 struct LabelAnswer {
@@ -34,8 +41,9 @@ class QuerySource {
   virtual std::uint64_t label_count() = 0;
 };
 
-// Errors: as RetrievalEngine::open and ids_of.
-std::unique_ptr<QuerySource> open_store(const std::filesystem::path& store, LabelQuery query);
+// `device` and errors: as RetrievalEngine::open, and ids_of.
+std::unique_ptr<QuerySource> open_store(const std::filesystem::path& store,
+                                        const std::string& device, LabelQuery query);
 // Reads labels without their texts. Errors: as HttpClient::ask, here and in every answer.
 std::unique_ptr<QuerySource> connect_to_server(const ServerUrl& url, ClientOptions options,
                                                LabelQuery query);

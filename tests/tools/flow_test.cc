@@ -73,6 +73,15 @@ TEST(CommandLineFlow, FindsDocumentsAndLetsThemVote) {
   EXPECT_EQ(std::string(found[0].at("text").as_string()), text);
   EXPECT_EQ(found[0].at("labels").at(0).at("key"), "animals");
   EXPECT_NEAR(found[0].at("score").to_number<double>(), 1, 1e-3);
+  const json::array second = json_of({"query", "--store", tiny.store, "--space", "documents", "-k",
+                                      "1", "--offset", "1", "--json", text})
+                                 .at("documents")
+                                 .as_array();
+  EXPECT_EQ(second, json::array{found[1]});
+  EXPECT_EQ(json_of({"query", "--store", tiny.store, "--space", "documents", "--threshold", "0.999",
+                     "--json", text})
+                .at("documents"),
+            json::array{found[0]});
   EXPECT_THAT(run_ok({"info", "--store", tiny.store}).out, HasSubstr("flat of 32 documents"));
   const auto answer = [&](const char* memory) {
     return first_key(json_of({"query", "--store", tiny.store, "--memory", memory, "--json", text}));

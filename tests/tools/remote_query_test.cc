@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
+#include <boost/json.hpp>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/support/corpus_files.h"
@@ -11,6 +13,7 @@
 namespace dexter::testing {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 class RemoteQuery : public ::testing::Test {
@@ -31,6 +34,10 @@ TEST_F(RemoteQuery, AnswersInTheWordsOfTheStore) {
       {"rain and wind", "a cat and a dog"},
       {"-k", "3", "--json", "rain and wind", "", "\"quoted\" \\ and ü"},
       {"-k", "2", "--only", "music", "--only", "animals", "a cat"},
+      {"-k", "3", "--offset", "2", "--json", "rain and wind", "a cat"},
+      {"-k", "12", "--threshold", "0.2", "rain and wind", "a cat"},
+      {"--offset", "1", "--threshold", "0.2", "--json", "rain and wind"},
+      {"--offset", "12", "rain", "--threshold", "-1"},
       {"--json", "-k", "2"}};
   const RunOptions lines{.input = "rain\n\na piano concert with songs\n"};
   for (const auto& more : all) {
@@ -40,6 +47,40 @@ TEST_F(RemoteQuery, AnswersInTheWordsOfTheStore) {
     EXPECT_EQ(remote.code, 0) << remote.err;
     EXPECT_EQ(remote.out, local.out);
     EXPECT_EQ(remote.err, "");
+  }
+}
+
+// More labels than a server gives at once, read by pages.
+TEST_F(RemoteQuery, TurnsPagesBeyondTheMostLabelsOfOneAnswer) {
+  std::string lines;
+  for (int i = 0; i < 2300; ++i) {
+    const std::string n = std::to_string(i);
+    lines += R"({"id": "more )" + n + R"(", "name": "more", "text": "rain or snow in year )" + n +
+             "\"}\n";
+  }
+  const std::string file = (tiny.folder / "more.jsonl").string();
+  write_bytes(file, lines);
+  run_ok({"labels", "add", "--store", tiny.store, "--file", file});
+  const auto keys = [&](const std::string& option, const std::string& where, int k, int offset) {
+    const Outcome outcome = run_ok(by(
+        option, where,
+        {"--json", "-k", std::to_string(k), "--offset", std::to_string(offset), "rain and snow"}));
+    std::vector<std::string> found;
+    const boost::json::value answer = boost::json::parse(outcome.out);
+    for (const auto& label : answer.at("labels").as_array())
+      found.emplace_back(label.at("key").as_string());
+    return found;
+  };
+  const std::vector<std::string> all = keys("--store", tiny.store, 2312, 0);
+  ASSERT_EQ(all.size(), 2312U);
+  const Served served(tiny.store);
+  for (const auto& [option, where] :
+       {std::pair<std::string, std::string>{"--store", tiny.store}, {"--url", served.url()}}) {
+    std::vector<std::string> pages = keys(option, where, 2048, 0);
+    const std::vector<std::string> last = keys(option, where, 2048, 2048);
+    EXPECT_EQ(last.size(), 264U);
+    pages.insert(pages.end(), last.begin(), last.end());
+    EXPECT_EQ(pages, all) << option;
   }
 }
 
@@ -81,6 +122,9 @@ TEST_F(RemoteQuery, PassesOnWhatTheServerSays) {
   const Outcome many = run(by("--url", served.url(), {"-k", "2049", "rain"}));
   EXPECT_EQ(many.code, 2);
   EXPECT_THAT(many.err, HasSubstr("1 to 2048"));
+  const Outcome far = run(by("--url", served.url(), {"--offset", "100001", "rain"}));
+  EXPECT_EQ(far.code, 2);
+  EXPECT_THAT(far.err, AllOf(HasSubstr("'offset'"), HasSubstr("100000")));
   EXPECT_EQ(run(by("--url", served.url() + "/elsewhere", {"rain"})).code, 3);
 }
 
@@ -94,13 +138,35 @@ TEST_F(RemoteQuery, TellsWhatIsWrongWithItsOptions) {
     EXPECT_EQ(outcome.code, 2) << wrong;
     EXPECT_THAT(outcome.err, HasSubstr("http://127.0.0.1:8080")) << wrong;
   }
-  for (const std::vector<std::string>& more :
-       std::vector<std::vector<std::string>>{{"--store", tiny.store}, {"--threads", "1"}}) {
+  for (const std::vector<std::string>& more : std::vector<std::vector<std::string>>{
+           {"--store", tiny.store}, {"--threads", "1"}, {"--device", "auto"}}) {
     std::vector<std::string> words = by("--url", "http://127.0.0.1:1", more);
     words.emplace_back("rain");
     EXPECT_EQ(run(words).code, 2) << more[0];
   }
   EXPECT_EQ(run(by("--store", tiny.store, {"--api-key-file", "any", "rain"})).code, 2);
+  for (const std::vector<std::string>& wrong :
+       std::vector<std::vector<std::string>>{{"--offset", "-1"},
+                                             {"--offset", "many"},
+                                             {"--threshold", "high"},
+                                             {"--threshold", "nan"},
+                                             {"--device", "tpu"}}) {
+    std::vector<std::string> words = by("--store", tiny.store, wrong);
+    words.emplace_back("rain");
+    const Outcome outcome = run(words);
+    EXPECT_EQ(outcome.code, 2) << wrong[0] << " " << wrong[1];
+    EXPECT_THAT(outcome.err, HasSubstr(wrong[0]));
+  }
+}
+
+TEST_F(RemoteQuery, SearchesOnTheProcessorsWhereThereIsNoGpu) {
+  const Outcome plain = run(by("--store", tiny.store, {"--json", "rain"}));
+  EXPECT_EQ(run(by("--store", tiny.store, {"--json", "--device", "auto", "rain"})).out, plain.out);
+  const Outcome cuda = run(by("--store", tiny.store, {"--json", "--device", "cuda", "rain"}));
+  if (cuda.code == 0)
+    EXPECT_EQ(cuda.out, plain.out);
+  else
+    EXPECT_THAT(cuda.err, HasSubstr("no GPU"));
 }
 
 }  // namespace
