@@ -9,7 +9,6 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include "encoders/bag_model.h"
 #include "encoders/encoder.h"
 #include "encoders/transformer_trainer.h"
 #include "engine/document_indexing.h"
@@ -260,33 +259,6 @@ TrainReport train(Catalog& catalog, const Config& config, bool resume,
   std::error_code kept;  // a checkpoint that stays is overwritten by the next training
   fs::remove(checkpoint, kept);
   return report;
-}
-
-EncoderInfo merge(Catalog& catalog, const fs::path& first, const fs::path& second,
-                  const MergeOptions& options) {
-  ensure(catalog.manifest().corpus.has_value(), ErrorKind::kNotFound,
-         fmt::format("merging into {}: the store has no corpus; run `dexter import`",
-                     catalog.path().string()));
-  const auto encoder_file = [](const Catalog& store) {
-    ensure(
-        store.manifest().trained.has_value(), ErrorKind::kNotFound,
-        fmt::format("merging: {} has no encoder; run `dexter train` there", store.path().string()));
-    return SectionFileReader(store.path(), store.manifest().trained->file, "encoder",
-                             kEncoderFileVersion);
-  };
-  const Catalog one = Catalog::open(first, OpenMode::kRead);
-  const Catalog other = Catalog::open(second, OpenMode::kRead);
-  TrainReport report;
-  report.encoder = merge_encoders(
-      encoder_file(one), encoder_file(other), options, catalog.path(),
-      fmt::format("encoders/{:06}.enc", next_file_number(catalog.path() / "encoders")));
-  report.encoder.corpus = catalog.manifest().corpus->number;
-  catalog.put_note("history", to_json(report));
-  Manifest manifest = catalog.manifest();
-  manifest.trained = report.encoder;
-  manifest.config = one.manifest().config;
-  catalog.commit(manifest);
-  return report.encoder;
 }
 
 void write_index(const Catalog& catalog, const Encoder& encoder, const Config& config,
