@@ -72,7 +72,7 @@ const EncoderInfo& trained_encoder(const Catalog& catalog) {
   const bool usable =
       manifest.trained && manifest.corpus && manifest.trained->corpus == manifest.corpus->number;
   ensure(usable, ErrorKind::kNotFound,
-         fmt::format("indexing {}: the store has no encoder trained on its corpus; run "
+         fmt::format("using the encoder of {}: the store has none trained on its corpus; run "
                      "`dexter train`",
                      catalog.path().string()));
   return *manifest.trained;
@@ -181,16 +181,23 @@ TrainReport learn(const Catalog& catalog, const Config& config, const TrainingFi
          "--encoder bag, or leave it empty");
   if (transformer && config.train.epochs == 0)
     return adopt_transformer(config.transformer, files.root, files.encoder);
-  const TrainingSet set = load_training_set(catalog, config.train.validation_fraction, progress,
-                                            config.demos.without_task);
-  if (transformer)
-    return train_transformer(config.transformer, config.loss, config.train, set, files, resume,
-                             nearest_labels, on_epoch, progress, ranks);
+  TrainingSet set = load_training_set(catalog, config.train.validation_fraction, progress,
+                                      config.demos.without_task);
+  PseudoLabelReport pseudo_labels;
+  if (!config.self_train.documents.empty())
+    pseudo_labels =
+        add_pseudo_labelled(*load_encoder(catalog.path(), trained_encoder(catalog).file),
+                            config.self_train, config.loss.temperature, set, progress);
   std::optional<Teacher> teacher;
   if (!config.teacher.store.empty()) teacher = load_teacher(config.teacher, set, progress);
-  return train_encoder(config.encoder, config.loss, config.train, set, files.root, files.encoder,
-                       files.checkpoint, resume, nearest_labels, on_epoch, progress,
-                       teacher ? &*teacher : nullptr);
+  TrainReport report =
+      transformer ? train_transformer(config.transformer, config.loss, config.train, set, files,
+                                      resume, nearest_labels, on_epoch, progress, ranks)
+                  : train_encoder(config.encoder, config.loss, config.train, set, files.root,
+                                  files.encoder, files.checkpoint, resume, nearest_labels, on_epoch,
+                                  progress, teacher ? &*teacher : nullptr);
+  report.pseudo_labels = pseudo_labels;
+  return report;
 }
 
 // The stored configuration, which tells how the encoder was trained, with the options of this run.
