@@ -104,7 +104,7 @@ class BagMerge final : public EncoderMerge {
                      options_text(other.options, other.text_kind),
                  "options encoder.*", "train all with the same");
     ensure_alike(std::ranges::equal(first().vocabulary.hashes(), other.vocabulary.hashes()),
-                 "vocabularies", "train all on one corpus");
+                 "vocabularies", "train all on one corpus, with one train.validation_fraction");
     ensure_alike(first().label_fingerprints == other.label_fingerprints, "labels",
                  "train all on one corpus");
     ensure(first().options.hidden == 0, ErrorKind::kIncompatible,

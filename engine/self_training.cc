@@ -77,7 +77,7 @@ class PseudoLabeller {
     double rest = std::accumulate(weights.begin(), weights.end(), 0.0);
     std::vector<LabelId> labels;
     for (std::size_t r = 0; r + 1 < k && rest > 0; ++r) {
-      if (weights[r] < options_.confidence * rest) break;
+      if (weights[r] < options_.confidence * std::max(rest, 1.0)) break;  // the best weighs 1
       labels.push_back(LabelId{static_cast<std::uint32_t>(best.ids[text * k + r])});
       rest -= weights[r];
     }

@@ -23,7 +23,8 @@ void visit(Visitor& v, SelfTrainingOptions& o) {
     "file of texts without labels, one a line, plain or gzip: the store's present encoder labels "
     "those it is sure of, and training takes them too; empty for none");
   v("confidence", o.confidence,
-    "probability that a label must have, against all that score lower, at loss.temperature");
+    "least probability against all labels that score lower, and against the best one alone, at "
+    "loss.temperature");
   v("neighbours", o.neighbours, "nearest training documents that vote; 0 asks none");
   v("agreement", o.agreement, "share of them that must have the label as well");
 }
@@ -31,10 +32,10 @@ void visit(Visitor& v, SelfTrainingOptions& o) {
 // Self-training (with a gate as that of HAST, Hybrid Active Learning and Self-Training, EMNLP
 // 2024): an encoder labels texts without labels, of which only sure ones are kept. With s the
 // cosines of a text and the labels, best first, label r is given while
-//   p_r = e^{s_r / t} / sum_{j >= r} e^{s_j / t} >= confidence
-// holds from the first label on (each against those behind it, as decoupled softmax learns them;
-// the 64 best labels stand for all), and where at least `agreement` of the text's nearest training
-// documents have it too.
+//   e^{s_r / t} / sum_{j >= r} e^{s_j / t} >= confidence  and  e^{(s_r - s_1) / t} >= confidence
+// hold from the first label on (each against those behind it, as decoupled softmax learns them, and
+// against the best; the 64 best labels stand for all), and where at least `agreement` of the text's
+// nearest training documents have it too.
 // Appends the texts with a label to `set.train` and returns what was done; the validation part, to
 // which the rule is applied as well, tells how often it is right. kInvalidInput for sparse
 // features; errors of the file as LineReader's.

@@ -78,7 +78,7 @@ TEST_F(Merging, SaysWhatItLacks) {
         merge_all({.weights = {1, 1, 1}});
       },
       "3 weights were given");
-  train_store(stores_[1], 2, 0);
+  for (const std::filesystem::path& store : stores_) train_store(store, 1, 0);
   expect_error(
       ErrorKind::kInvalidInput, [&] { merge_all({.learn = true}); }, "validation_fraction 0",
       "give weights");
