@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <set>
 
 #include "encoders/merge_kinds.h"
 #include "encoders/options_text.h"
@@ -65,10 +66,11 @@ class Search {
   }
 
   void take(const std::vector<double>& weights) {
+    if (!tried_.insert(weights).second) return;
     progress_.check("merging");
     const double ndcg = merge_.score(weights).ndcg_at_5;
     progress_.update({.stage = "learning the weights",
-                      .done = ++tried_,
+                      .done = tried_.size(),
                       .total = 0,
                       .unit = "mixtures",
                       .note = fmt::format("nDCG@5 {:.2f}", std::max(ndcg, highest_))});
@@ -81,7 +83,7 @@ class Search {
   const Progress& progress_;
   std::vector<double> best_;
   double highest_ = -1;
-  std::uint64_t tried_ = 0;
+  std::set<std::vector<double>> tried_;
 };
 
 }  // namespace
