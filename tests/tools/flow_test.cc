@@ -131,7 +131,8 @@ TEST(CommandLineFlow, MergesTheEncodersOfTwoStores) {
     std::vector<std::string> train = {"train", "--store", tiny->store, "--seed",
                                       tiny == &first ? "1" : "2"};
     for (const std::string& word : tiny_settings("5")) train.push_back(word);
-    train.insert(train.end(), {"--set", "encoder.hidden=0"});
+    train.insert(train.end(),
+                 {"--set", "encoder.hidden=0", "--set", "train.validation_fraction=0.4"});
     run_ok(train);
   }
   const json::object report =
