@@ -11,7 +11,7 @@ namespace {
 
 struct ClusterDiscrimination {
   double shift;
-  static LossNeeds needs() { return {.sampling_offsets = true}; }
+  static LossNeeds needs() { return {.sampling_offsets = true, .by_chunks = true}; }
 
   template <class Real>
   double backward(std::span<Real> scores, std::span<const std::uint32_t> positives) const {

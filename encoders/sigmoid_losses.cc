@@ -31,7 +31,7 @@ Real sigmoid(Real x, Real power) {
 
 struct BinaryCrossEntropy {
   double shift;
-  static LossNeeds needs() { return {}; }
+  static LossNeeds needs() { return {.by_chunks = true}; }
 
   template <class Real>
   double backward(std::span<Real> scores, std::span<const std::uint32_t> positives) const {
@@ -57,7 +57,7 @@ struct BinaryCrossEntropy {
 
 struct PositiveUnlabelled {
   double shift;
-  static LossNeeds needs() { return {}; }
+  static LossNeeds needs() { return {.by_chunks = true}; }
 
   template <class Real>
   double backward(std::span<Real> scores, std::span<const std::uint32_t> positives) const {
@@ -89,7 +89,7 @@ struct PositiveUnlabelled {
 
 struct Comic {
   double shift, focus, correction;
-  static LossNeeds needs() { return {}; }
+  static LossNeeds needs() { return {.by_chunks = true}; }
 
   template <class Real>
   double backward(std::span<Real> scores, std::span<const std::uint32_t> positives) const {

@@ -1,6 +1,7 @@
 // What losses over labels that come in chunks share.
 #include "encoders/streamed_loss.h"
 
+#include "encoders/streamed_sigmoid.h"
 #include "encoders/streamed_softmax.h"
 #include "encoders/streamed_top_k.h"
 
@@ -50,8 +51,9 @@ at::Tensor StreamedLoss::gradient(const Chunk& chunk) {
 
 std::unique_ptr<StreamedLoss> make_streamed_loss(const LossOptions& options,
                                                  const StreamedLoss::Step& step) {
-  return options.name == "soft_top_k" ? make_streamed_top_k(options, step)
-                                      : make_streamed_softmax(options, step);
+  if (options.name == "soft_top_k") return make_streamed_top_k(options, step);
+  return options.name.ends_with("softmax") ? make_streamed_softmax(options, step)
+                                           : make_streamed_sigmoid(options, step);
 }
 
 }  // namespace dexter

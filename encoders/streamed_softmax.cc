@@ -3,21 +3,17 @@
 
 #include <limits>
 
+#include "encoders/streamed_log_sum.h"
+
 namespace dexter {
 namespace {
 
 constexpr double kNone = -std::numeric_limits<double>::infinity();
 
-// -infinity as 0: what is measured against it is -infinity itself.
-at::Tensor finite(const at::Tensor& level) { return at::where(level.isneginf(), 0.0, level); }
-
 class StreamedSoftmax final : public StreamedLoss {
  public:
   StreamedSoftmax(const Step& step, bool decoupled, double temperature)
-      : StreamedLoss(step, temperature),
-        decoupled_(decoupled),
-        highest_(at::full_like(positives_, kNone)),
-        sums_(at::zeros_like(positives_)) {}
+      : StreamedLoss(step, temperature), decoupled_(decoupled), sum_(step.positives) {}
 
   void add(const Chunk& chunk) override;
   double finish(const Reduce& reduce) override;
@@ -28,9 +24,9 @@ class StreamedSoftmax final : public StreamedLoss {
   at::Tensor misses(const at::Tensor& rows, const at::Tensor& scores) const;  // a pair each
 
   const bool decoupled_;
-  at::Tensor highest_, sums_;  // of the scores so far, [n]
-  at::Tensor level_;           // log of the sum over all labels, [n]
-  at::Tensor weights_;         // of e^{score - level} in the gradient, [n]
+  StreamedLogSum sum_;
+  at::Tensor level_;    // log of the sum over all labels, [n]
+  at::Tensor weights_;  // of e^{score - level} in the gradient, [n]
 };
 
 // A positive does not compete with others where the loss is decoupled.
@@ -40,12 +36,7 @@ at::Tensor StreamedSoftmax::all_scores(const Chunk& chunk) const {
 }
 
 void StreamedSoftmax::add(const Chunk& chunk) {
-  const at::Tensor all = all_scores(chunk);
-  const at::Tensor highest = at::maximum(highest_, all.amax(1).to(at::kDouble));
-  const at::Tensor shift = finite(highest);
-  sums_ = sums_ * (highest_ - shift).exp() +
-          (all - shift.to(at::kFloat).unsqueeze(1)).exp_().sum(1, false, at::kDouble);
-  highest_ = highest;
+  sum_.add(all_scores(chunk));
   keep_pairs(chunk);
 }
 
@@ -56,12 +47,7 @@ at::Tensor StreamedSoftmax::misses(const at::Tensor& rows, const at::Tensor& sco
 
 double StreamedSoftmax::finish(const Reduce& reduce) {
   const auto n = static_cast<double>(documents_.size(0));
-  const at::Tensor own = highest_.clone();
-  reduce(highest_, Reduction::kMaximum);
-  const at::Tensor shift = finite(highest_);
-  sums_ *= (own - shift).exp();
-  reduce(sums_, Reduction::kSum);
-  level_ = shift + sums_.log();
+  level_ = sum_.finish(reduce);
   const at::Tensor rows = pair_rows(), scores = pair_scores();
   const at::Tensor behind = level_.index_select(0, rows) - scores;
   at::Tensor loss, missed = at::zeros_like(positives_);

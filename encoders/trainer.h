@@ -38,6 +38,13 @@ struct EpochRecord {
   std::uint64_t resident_bytes = 0;
 };
 
+// Texts without labels that an encoder labelled for a training.
+struct PseudoLabelReport {
+  std::uint64_t read = 0, taken = 0;  // texts
+  std::uint64_t labels = 0;           // given to those taken
+  double precision = 0;  // percent of the labels given by the same rule on the validation part
+};
+
 struct TrainReport {
   EncoderInfo encoder;  // `corpus` is left 0 for the caller
   std::vector<EpochRecord> history;
@@ -45,6 +52,7 @@ struct TrainReport {
   bool stopped_early = false;
   bool resumed = false;
   double seconds = 0;
+  PseudoLabelReport pseudo_labels;  // not in the history
 };
 
 // For every row of `vectors` [n x dim] the `k` other rows most alike to it, [n x k], padded with

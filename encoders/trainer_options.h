@@ -43,7 +43,8 @@ struct TrainerOptions {
   bool free_vectors = true;
   double validation_fraction = 0.02;
   int validation_documents = 20000;  // at most
-  int patience = 2;  // epochs without a better validation nDCG@5 before stopping; 0 never stops
+  int patience = 2;  // epochs without a better validation nDCG@5 before stopping, of which the best
+                     // is kept; 0 never stops and keeps the last
   double checkpoint_seconds =
       120;  // least time between two checkpoints; each is taken at an epoch's end
   std::uint64_t seed = 1;
@@ -99,7 +100,8 @@ void visit(Visitor& v, TrainerOptions& o) {
   v("validation_documents", o.validation_documents,
     "held-out documents scored after an epoch, at most");
   v("patience", o.patience,
-    "epochs without a better validation nDCG@5 before stopping; 0 never stops");
+    "epochs without a better validation nDCG@5 before stopping, of which the best is kept; 0 never "
+    "stops and keeps the last");
   v("checkpoint_seconds", o.checkpoint_seconds, "least seconds between two checkpoints");
   v("seed", o.seed, "seed of initial values, order and sampling");
 }

@@ -86,10 +86,11 @@ TrainReport run_training(Trainer& trainer, const Saver& save, const TrainerOptio
   }
   const TrainingState& state = trainer.state();
   TrainReport report;
-  report.encoder.file = best.commit(save, state.best_epoch == state.epoch, files.encoder);
+  const int best_epoch = options.patience > 0 ? state.best_epoch : state.epoch;
+  report.encoder.file = best.commit(save, best_epoch == state.epoch, files.encoder);
   report.encoder.fingerprint = report.encoder.file.checksum;
   report.history = state.history;
-  report.best_epoch = state.best_epoch;
+  report.best_epoch = best_epoch;
   report.stopped_early = trainer.stopped_early();
   report.resumed = resume;
   return report;

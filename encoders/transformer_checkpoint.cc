@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <random>
 
 #include "encoders/wordpiece.h"
 #include "storage/error.h"
@@ -146,6 +147,25 @@ void check_modules(const fs::path& file) {
   }
 }
 
+constexpr std::int64_t kPoolingQueries = 4;
+
+FloatTensor initial_pooling(const ParameterInfo& parameter) {
+  std::int64_t count = 1;
+  for (const std::int64_t size : parameter.shape) count *= size;
+  FloatTensor tensor{parameter.name, parameter.shape,
+                     std::vector<float>(static_cast<std::size_t>(count))};
+  // The last layer has e^4 times the weight of another: what the checkpoint pools, nearly.
+  if (parameter.name == "pooling.scores") tensor.values.back() = 4 / kLayerScoreScale;
+  // With an output of zero the vector is the last layer's mean, and queries that differ learn
+  // apart.
+  if (parameter.name == "pooling.queries") {
+    std::mt19937 random(1);
+    std::normal_distribution<float> normal(0, 1);
+    for (float& value : tensor.values) value = normal(random);
+  }
+  return tensor;
+}
+
 std::string read_tokenizer(const fs::path& folder) {
   const fs::path json_file = folder / "tokenizer.json", vocabulary = folder / "vocab.txt";
   if (fs::exists(json_file)) return read_file(json_file);
@@ -169,7 +189,7 @@ TransformerShape read_shape(std::string_view text, const std::string& source) {
   return shape;
 }
 
-std::vector<ParameterInfo> parameters_of(const TransformerShape& s) {
+std::vector<ParameterInfo> parameters_of(const TransformerShape& s, Pooling pooling) {
   std::vector<ParameterInfo> all;
   const std::int64_t hidden = s.hidden, inner = s.intermediate;
   const std::string embeddings = "embeddings.";
@@ -189,18 +209,29 @@ std::vector<ParameterInfo> parameters_of(const TransformerShape& s) {
                                                      : std::vector<std::int64_t>{rows, columns}});
       all.push_back({name + ".bias", {rows}});
     }
+  if (pooling == Pooling::kLayers) all.push_back({"pooling.scores", {s.layers}});
+  if (pooling != Pooling::kAttention) return all;
+  all.push_back({"pooling.layers", {s.layers, hidden}});
+  all.push_back({"pooling.queries", {kPoolingQueries, hidden}});
+  all.push_back({"pooling.output.weight", {hidden, kPoolingQueries * hidden}});
+  all.push_back({"pooling.output.bias", {hidden}});
   return all;
 }
 
 std::vector<FloatTensor> read_parameters(const TransformerShape& shape,
-                                         const SafetensorsReader& file) {
+                                         const SafetensorsReader& file, Pooling pooling) {
   std::vector<FloatTensor> all;
   const std::string own = shape.family == Family::kBert ? "bert." : "distilbert.";
-  const std::vector<ParameterInfo> wanted = parameters_of(shape);
+  const std::vector<ParameterInfo> wanted = parameters_of(shape, pooling);
   const std::string prefix = file.find(own + wanted.front().name) != nullptr ? own : "";
-  for (const ParameterInfo& parameter : wanted)
-    all.push_back(
-        {parameter.name, parameter.shape, file.floats(prefix + parameter.name, parameter.shape)});
+  for (const ParameterInfo& parameter : wanted) {
+    const bool pools = parameter.name.starts_with("pooling.");
+    if (pools && file.find(parameter.name) == nullptr)
+      all.push_back(initial_pooling(parameter));
+    else
+      all.push_back({parameter.name, parameter.shape,
+                     file.floats((pools ? "" : prefix) + parameter.name, parameter.shape)});
+  }
   return all;
 }
 
@@ -224,15 +255,17 @@ TransformerCheckpoint read_checkpoint(const fs::path& folder) {
 }
 
 Pooling pooling_named(std::string_view name) {
-  for (const Pooling pooling : {Pooling::kMean, Pooling::kCls, Pooling::kLast, Pooling::kMax})
+  for (const Pooling pooling : {Pooling::kMean, Pooling::kCls, Pooling::kLast, Pooling::kMax,
+                                Pooling::kLayers, Pooling::kAttention})
     if (name_of(pooling) == name) return pooling;
-  throw Error(
-      ErrorKind::kInvalidInput,
-      fmt::format("transformer.pooling is \"{}\", but must be auto, mean, cls, last or max", name));
+  throw Error(ErrorKind::kInvalidInput,
+              fmt::format("transformer.pooling is \"{}\", but must be auto, mean, cls, last, max, "
+                          "layers or attention",
+                          name));
 }
 
 std::string_view name_of(Pooling pooling) {
-  constexpr std::string_view kNames[] = {"mean", "cls", "last", "max"};
+  constexpr std::string_view kNames[] = {"mean", "cls", "last", "max", "layers", "attention"};
   return kNames[static_cast<int>(pooling)];
 }
 

@@ -14,7 +14,18 @@ namespace dexter {
 
 enum class Family { kBert, kDistilBert };
 enum class Activation { kGelu, kGeluTanh, kRelu };
-enum class Pooling { kMean, kCls, kLast, kMax };
+// The first four pool the last layer's states and learn nothing. The others learn to pool the mean
+// states m_1 .. m_L of every layer's tokens:
+//   kLayers:    sum_j w_j m_j, w = softmax(100 s), s a score a layer (Peters et al., Deep
+//               Contextualized Word Representations, NAACL 2018). By the factor the learning rate
+//               of the rest suits the scores.
+//   kAttention: m_L + W (o_1; ..; o_4) + b, where each learnt query q_r attends to the layers:
+//               o_r = sum_j a_rj (m_j + p_j), a_r = softmax_j(q_r (m_j + p_j) / sqrt(hidden))
+//               (multi-layer trainable pooling; Tang and Yang, Pooling and Attention: What Are
+//               Effective Designs for LLM-Based Embedding Models?, 2024).
+enum class Pooling { kMean, kCls, kLast, kMax, kLayers, kAttention };
+inline constexpr float kLayerScoreScale = 100;
+constexpr bool learns(Pooling pooling) { return pooling >= Pooling::kLayers; }
 
 struct TransformerShape {
   Family family = Family::kBert;
@@ -36,11 +47,17 @@ struct ParameterInfo {
 // Embeddings (word, position and, for BERT, type; weight and bias of their normalisation), then of
 // each layer weight and bias of: query, key, value, attention output, its normalisation, the two
 // feed-forward layers, their normalisation.
-std::vector<ParameterInfo> parameters_of(const TransformerShape& shape);
+// After them what the pooling learns, "pooling." before its names: the layers' scores; or each
+// layer's p, the queries, W and b.
+std::vector<ParameterInfo> parameters_of(const TransformerShape& shape,
+                                         Pooling pooling = Pooling::kMean);
 
-// The parameters in that order. The model's prefix ("bert.") may stand before their names.
+// The parameters in that order. The model's prefix ("bert.") may stand before their names. What a
+// pooling learns and `file` lacks, as a checkpoint of another pooling does, has initial values,
+// always the same, that pool nearly (kLayers) or exactly (kAttention) as kMean.
 std::vector<FloatTensor> read_parameters(const TransformerShape& shape,
-                                         const SafetensorsReader& file);
+                                         const SafetensorsReader& file,
+                                         Pooling pooling = Pooling::kMean);
 
 struct TransformerCheckpoint {
   std::string config;     // config.json
@@ -55,7 +72,7 @@ struct TransformerCheckpoint {
 // the missing file; kIncompatible a module that dexter does not have.
 TransformerCheckpoint read_checkpoint(const std::filesystem::path& folder);
 
-// "mean", "cls", "last" or "max"; kInvalidInput for another.
+// "mean", "cls", "last", "max", "layers" or "attention"; kInvalidInput for another.
 Pooling pooling_named(std::string_view name);
 std::string_view name_of(Pooling pooling);
 

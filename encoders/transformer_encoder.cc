@@ -29,11 +29,12 @@ class TransformerEncoder final : public Encoder {
     visit(reader, options_);
     options_.validate();
     const TransformerShape shape = read_shape(file.text("config"), "an encoder's config.json");
-    const auto parameters =
-        read_parameters(shape, SafetensorsReader(file.section("weights"), "an encoder's weights"));
+    const Pooling pooling = pooling_named(options_.pooling);
+    const auto parameters = read_parameters(
+        shape, SafetensorsReader(file.section("weights"), "an encoder's weights"), pooling);
     for (const FloatTensor& parameter : parameters) parameters_ += parameter.values.size();
-    tower_.emplace(shape, pooling_named(options_.pooling), parameters,
-                   precision_named(options_.precision), options_.device);
+    tower_.emplace(shape, pooling, parameters, precision_named(options_.precision),
+                   options_.device);
   }
 
   EmbeddingMatrix encode(std::span<const std::string> texts) const override {
@@ -154,12 +155,14 @@ FileRef save_transformer(const TransformerOptions& options, const TransformerChe
                      "the files of one model",
                      tokenizer.id_count(), shape.vocabulary));
   const std::span weights(checkpoint.weights.data(), checkpoint.weights.size());
-  read_parameters(shape, SafetensorsReader(std::as_bytes(weights), "model.safetensors"));
+  const Pooling pooling = pooling_named(options.pooling);
+  const auto parameters = read_parameters(
+      shape, SafetensorsReader(std::as_bytes(weights), "model.safetensors"), pooling);
   SectionFileWriter file(root / name, "encoder", kEncoderFileVersion);
   file.add("options", writer.text());
   file.add("config", checkpoint.config);
   file.add("tokenizer", checkpoint.tokenizer);
-  file.add("weights", checkpoint.weights);
+  file.add("weights", learns(pooling) ? write_safetensors(parameters) : checkpoint.weights);
   return file.commit(root);
 }
 

@@ -34,7 +34,7 @@ FileRef save_transformer(const TransformerOptions& options, const TransformerChe
 
 // Writes `encoder`, a file of the store `root`, as a checkpoint folder that read_checkpoint and the
 // Python ecosystem read. Prefixes and a smaller `dim` have no place in that layout.
-// kInvalidInput for an encoder of another kind.
+// kInvalidInput for an encoder of another kind, or whose pooling learns.
 void export_transformer(const std::filesystem::path& root, const FileRef& encoder,
                         const std::filesystem::path& folder);
 

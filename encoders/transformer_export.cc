@@ -44,6 +44,10 @@ void export_transformer(const std::filesystem::path& root, const FileRef& encode
                      reader.value("kind")));
   TransformerOptions options;
   visit(reader, options);
+  ensure(!learns(pooling_named(options.pooling)), ErrorKind::kInvalidInput,
+         fmt::format("exporting an encoder: transformer.pooling is {}, which the layout that other "
+                     "programs read has no place for; export its vectors",
+                     options.pooling));
   const TransformerShape shape = read_shape(file.text("config"), "an encoder's config.json");
   for (const char* inner : {"1_Pooling", "2_Normalize"}) {
     std::error_code error;

@@ -1,6 +1,8 @@
 // The BERT-family transformer (Devlin et al., 2019) on packed texts.
 #include "encoders/transformer_network.h"
 
+#include <cmath>
+
 namespace dexter {
 namespace {
 
@@ -62,7 +64,7 @@ at::Tensor TransformerNetwork::embed(const PackedTexts& packed) const {
   at::Tensor states =
       at::embedding(parameters_[0], packed.ids) + at::embedding(parameters_[1], packed.positions);
   if (shape_.types > 0) states = states + parameters_[2][0];
-  return normalise(states, shape_.types > 0 ? 3 : 2);
+  return normalise(states, embeddings() - 2);
 }
 
 at::Tensor TransformerNetwork::attend(const at::Tensor& states, const PackedTexts& packed,
@@ -103,7 +105,7 @@ at::Tensor TransformerNetwork::pool(const at::Tensor& states, const PackedTexts&
   for (const auto& [texts, length] : packed.runs) {
     const at::Tensor run =
         states.narrow(0, at, texts * length).view({texts, length, shape_.hidden});
-    if (pooling_ == Pooling::kMean) out.push_back(run.mean(1));
+    if (pooling_ == Pooling::kMean || learns(pooling_)) out.push_back(run.mean(1));
     if (pooling_ == Pooling::kCls) out.push_back(run.select(1, 0));
     if (pooling_ == Pooling::kLast) out.push_back(run.select(1, length - 1));
     if (pooling_ == Pooling::kMax) out.push_back(run.amax(1));
@@ -112,12 +114,31 @@ at::Tensor TransformerNetwork::pool(const at::Tensor& states, const PackedTexts&
   return at::cat(out);
 }
 
+at::Tensor TransformerNetwork::pool_layers(const at::Tensor& means) const {
+  const std::size_t first = layers_end();
+  if (pooling_ == Pooling::kLayers)
+    return at::matmul(at::softmax(parameters_[first] * kLayerScoreScale, 0), means);
+  const at::Tensor values = means + parameters_[first];
+  const double scale = 1 / std::sqrt(static_cast<double>(shape_.hidden));
+  const at::Tensor weights =
+      at::softmax(at::matmul(parameters_[first + 1], values.transpose(1, 2)) * scale, 2);
+  const at::Tensor found = at::matmul(weights, values).flatten(1);  // [texts x queries hidden]
+  return means.select(1, means.size(1) - 1) +
+         at::linear(found, parameters_[first + 2], parameters_[first + 3]);
+}
+
+std::size_t TransformerNetwork::layers_end() const {
+  return embeddings() + static_cast<std::size_t>(shape_.layers) * kPerLayer;
+}
+
 at::Tensor TransformerNetwork::forward(const PackedTexts& packed, double dropout) const {
   at::Tensor states = dropped(embed(packed), dropout);
-  const std::size_t embeddings = shape_.types > 0 ? 5 : 4;
-  for (std::size_t first = embeddings; first < parameters_.size(); first += kPerLayer)
+  std::vector<at::Tensor> means;
+  for (std::size_t first = embeddings(); first < layers_end(); first += kPerLayer) {
     states = layer(states, packed, first, dropout);
-  return pool(states, packed);
+    if (learns(pooling_)) means.push_back(pool(states, packed));
+  }
+  return learns(pooling_) ? pool_layers(at::stack(means, 1)) : pool(states, packed);
 }
 
 }  // namespace dexter

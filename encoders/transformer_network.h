@@ -29,7 +29,7 @@ PackedTexts pack(std::span<const std::vector<std::int32_t>> texts,
 
 class TransformerNetwork {
  public:
-  // Parameters as parameters_of(shape) lists them, in `type` on `device`.
+  // Parameters as parameters_of(shape, pooling) lists them, in `type` on `device`.
   TransformerNetwork(const TransformerShape& shape, Pooling pooling,
                      std::span<const FloatTensor> parameters, at::ScalarType type,
                      at::Device device);
@@ -50,7 +50,12 @@ class TransformerNetwork {
   at::Tensor layer(const at::Tensor& states, const PackedTexts& packed, std::size_t first,
                    double dropout) const;
   at::Tensor pool(const at::Tensor& states, const PackedTexts& packed) const;
+  // Of the layers' mean states [texts x layers x hidden]. [texts x hidden]
+  at::Tensor pool_layers(const at::Tensor& means) const;
   at::Tensor normalise(const at::Tensor& states, std::size_t first) const;
+  // Parameters of the embeddings, and of them and all layers.
+  std::size_t embeddings() const { return shape_.types > 0 ? 5 : 4; }
+  std::size_t layers_end() const;
 
   TransformerShape shape_;
   Pooling pooling_;

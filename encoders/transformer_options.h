@@ -8,7 +8,7 @@ namespace dexter {
 // Options of the transformer encoder, each described once by `visit`.
 struct TransformerOptions {
   std::string weights = {};      // folder of the checkpoint
-  std::string pooling = "auto";  // auto, mean, cls, last or max
+  std::string pooling = "auto";  // auto, or a name of Pooling
   int max_tokens = 0;            // of a text, the frame counted; 0: what the checkpoint says
   int dim = 0;                   // leading dimensions kept of a vector; 0: all
   std::string prefix_dims = {};  // numbers with commas between, each less than `dim`
@@ -31,15 +31,14 @@ void visit(Visitor& v, TransformerOptions& o) {
     "folder of a BERT-family checkpoint: config.json, model.safetensors, tokenizer.json or "
     "vocab.txt");
   v("pooling", o.pooling,
-    "a text's vector out of its tokens': mean, cls, last or max; auto takes the checkpoint's own, "
-    "else mean");
+    "a text's vector out of its tokens': mean, cls, last or max of the last layer's; layers, a "
+    "learnt weighted mean of every layer's means, or attention, learnt queries over them; auto "
+    "takes the checkpoint's own, else mean");
   v("max_tokens", o.max_tokens, "tokens of a text at most; 0 for what the checkpoint says");
   v("dim", o.dim, "leading dimensions of a vector that are kept; 0 for all");
   v("prefix_dims", o.prefix_dims,
-    "with softmax losses and soft_top_k: numbers of leading dimensions, with commas between, that "
-    "shall work "
-    "alone "
-    "as well (Matryoshka), so that vectors may be cut later; empty for none");
+    "with any loss but in_batch and triplet: numbers of leading dimensions, with commas between, "
+    "that shall work alone as well (Matryoshka), so that vectors may be cut later; empty for none");
   v("document_prefix", o.document_prefix, "put before every document and query");
   v("label_prefix", o.label_prefix, "put before every label");
   v("precision", o.precision,

@@ -31,10 +31,10 @@ std::vector<std::uint32_t> all_rows(std::size_t count) {
   return rows;
 }
 
-std::vector<FloatTensor> parameters_in(const TransformerCheckpoint& checkpoint) {
+std::vector<FloatTensor> parameters_in(const TransformerCheckpoint& checkpoint, Pooling pooling) {
   const std::span weights(checkpoint.weights.data(), checkpoint.weights.size());
   return read_parameters(read_shape(checkpoint.config, "config.json"),
-                         SafetensorsReader(std::as_bytes(weights), "model.safetensors"));
+                         SafetensorsReader(std::as_bytes(weights), "model.safetensors"), pooling);
 }
 
 LearnerOptions learner_options(const TransformerOptions& options, const ProcessGroup* ranks) {
@@ -66,7 +66,8 @@ TransformerTrainer::TransformerTrainer(const TransformerOptions& options,
       loss_(make_loss(loss)),
       frequency_logit_(set.labels.size()),
       learner_(read_shape(checkpoint.config, "config.json"), pooling_named(options.pooling),
-               parameters_in(checkpoint), learner_options(options, ranks)),
+               parameters_in(checkpoint, pooling_named(options.pooling)),
+               learner_options(options, ranks)),
       score_step_(*loss_, loss.temperature, options.dim, 1, fastest_precision()) {
   read_set(set, checkpoint);
   pool_.emplace(static_cast<std::uint32_t>(set.labels.size()), positives_);

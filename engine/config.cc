@@ -52,6 +52,7 @@ std::vector<Field> fields_of(Config& config) {
   collect(fields, "loss", config.loss);
   collect(fields, "train", config.train);
   collect(fields, "teacher", config.teacher);
+  collect(fields, "self_train", config.self_train);
   collect(fields, "demos", config.demos);
   collect(fields, "lm", config.lm);
   collect(fields, "index", config.index);
@@ -202,6 +203,7 @@ void Config::validate() const {
   loss.validate();
   train.validate();
   teacher.validate();
+  self_train.validate();
   demos.validate();
   lm.validate();
   index.validate();

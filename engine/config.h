@@ -10,6 +10,7 @@
 #include "encoders/transformer_options.h"
 #include "engine/document_options.h"
 #include "engine/language_model.h"
+#include "engine/self_training.h"
 #include "engine/serve_options.h"
 #include "index/vector_index.h"
 
@@ -37,6 +38,7 @@ struct Config {
   LossOptions loss;
   TrainerOptions train;
   TeacherOptions teacher;
+  SelfTrainingOptions self_train;
   FeedbackOptions demos;
   LanguageModelOptions lm;
   IndexOptions index;

@@ -9,7 +9,6 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include "encoders/bag_model.h"
 #include "encoders/encoder.h"
 #include "encoders/transformer_trainer.h"
 #include "engine/document_indexing.h"
@@ -73,7 +72,7 @@ const EncoderInfo& trained_encoder(const Catalog& catalog) {
   const bool usable =
       manifest.trained && manifest.corpus && manifest.trained->corpus == manifest.corpus->number;
   ensure(usable, ErrorKind::kNotFound,
-         fmt::format("indexing {}: the store has no encoder trained on its corpus; run "
+         fmt::format("using the encoder of {}: the store has none trained on its corpus; run "
                      "`dexter train`",
                      catalog.path().string()));
   return *manifest.trained;
@@ -182,16 +181,23 @@ TrainReport learn(const Catalog& catalog, const Config& config, const TrainingFi
          "--encoder bag, or leave it empty");
   if (transformer && config.train.epochs == 0)
     return adopt_transformer(config.transformer, files.root, files.encoder);
-  const TrainingSet set = load_training_set(catalog, config.train.validation_fraction, progress,
-                                            config.demos.without_task);
-  if (transformer)
-    return train_transformer(config.transformer, config.loss, config.train, set, files, resume,
-                             nearest_labels, on_epoch, progress, ranks);
+  TrainingSet set = load_training_set(catalog, config.train.validation_fraction, progress,
+                                      config.demos.without_task);
+  PseudoLabelReport pseudo_labels;
+  if (!config.self_train.documents.empty())
+    pseudo_labels =
+        add_pseudo_labelled(*load_encoder(catalog.path(), trained_encoder(catalog).file),
+                            config.self_train, config.loss.temperature, set, progress);
   std::optional<Teacher> teacher;
   if (!config.teacher.store.empty()) teacher = load_teacher(config.teacher, set, progress);
-  return train_encoder(config.encoder, config.loss, config.train, set, files.root, files.encoder,
-                       files.checkpoint, resume, nearest_labels, on_epoch, progress,
-                       teacher ? &*teacher : nullptr);
+  TrainReport report =
+      transformer ? train_transformer(config.transformer, config.loss, config.train, set, files,
+                                      resume, nearest_labels, on_epoch, progress, ranks)
+                  : train_encoder(config.encoder, config.loss, config.train, set, files.root,
+                                  files.encoder, files.checkpoint, resume, nearest_labels, on_epoch,
+                                  progress, teacher ? &*teacher : nullptr);
+  report.pseudo_labels = pseudo_labels;
+  return report;
 }
 
 // The stored configuration, which tells how the encoder was trained, with the options of this run.
@@ -260,33 +266,6 @@ TrainReport train(Catalog& catalog, const Config& config, bool resume,
   std::error_code kept;  // a checkpoint that stays is overwritten by the next training
   fs::remove(checkpoint, kept);
   return report;
-}
-
-EncoderInfo merge(Catalog& catalog, const fs::path& first, const fs::path& second,
-                  const MergeOptions& options) {
-  ensure(catalog.manifest().corpus.has_value(), ErrorKind::kNotFound,
-         fmt::format("merging into {}: the store has no corpus; run `dexter import`",
-                     catalog.path().string()));
-  const auto encoder_file = [](const Catalog& store) {
-    ensure(
-        store.manifest().trained.has_value(), ErrorKind::kNotFound,
-        fmt::format("merging: {} has no encoder; run `dexter train` there", store.path().string()));
-    return SectionFileReader(store.path(), store.manifest().trained->file, "encoder",
-                             kEncoderFileVersion);
-  };
-  const Catalog one = Catalog::open(first, OpenMode::kRead);
-  const Catalog other = Catalog::open(second, OpenMode::kRead);
-  TrainReport report;
-  report.encoder = merge_encoders(
-      encoder_file(one), encoder_file(other), options, catalog.path(),
-      fmt::format("encoders/{:06}.enc", next_file_number(catalog.path() / "encoders")));
-  report.encoder.corpus = catalog.manifest().corpus->number;
-  catalog.put_note("history", to_json(report));
-  Manifest manifest = catalog.manifest();
-  manifest.trained = report.encoder;
-  manifest.config = one.manifest().config;
-  catalog.commit(manifest);
-  return report.encoder;
 }
 
 void write_index(const Catalog& catalog, const Encoder& encoder, const Config& config,

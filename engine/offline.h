@@ -8,7 +8,6 @@
 #include <string_view>
 #include <vector>
 
-#include "encoders/merge.h"
 #include "encoders/process_group.h"
 #include "encoders/trainer.h"
 #include "engine/config.h"
@@ -35,12 +34,6 @@ bool in_validation_part(std::string_view document_key, double fraction);
 TrainReport train(Catalog& catalog, const Config& config, bool resume,
                   const std::function<void(const EpochRecord&)>& on_epoch, const Progress& progress,
                   const ProcessGroup* ranks = nullptr);
-
-// Commits as `Manifest::trained` an encoder between those of the stores `first` and `second`
-// (encoders/merge.h), either of which may be this store, with the first one's configuration.
-// kNotFound where one of the three lacks its corpus or encoder.
-EncoderInfo merge(Catalog& catalog, const std::filesystem::path& first,
-                  const std::filesystem::path& second, const MergeOptions& options);
 
 struct IndexReport {
   GenerationInfo generation;

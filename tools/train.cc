@@ -50,15 +50,18 @@ boost::json::object json_of(const EpochRecord& epoch) {
 void print_json(Context& context, const TrainReport& report) {
   boost::json::array history;
   for (const EpochRecord& epoch : report.history) history.push_back(json_of(epoch));
-  context.terminal.print(json_line({{"encoder", report.encoder.kind},
-                                    {"fingerprint", report.encoder.fingerprint},
-                                    {"dim", report.encoder.dim},
-                                    {"bytes", report.encoder.file.bytes},
-                                    {"best_epoch", report.best_epoch},
-                                    {"stopped_early", report.stopped_early},
-                                    {"resumed", report.resumed},
-                                    {"seconds", report.seconds},
-                                    {"history", std::move(history)}}));
+  boost::json::object object{
+      {"encoder", report.encoder.kind},  {"fingerprint", report.encoder.fingerprint},
+      {"dim", report.encoder.dim},       {"bytes", report.encoder.file.bytes},
+      {"best_epoch", report.best_epoch}, {"stopped_early", report.stopped_early},
+      {"resumed", report.resumed},       {"seconds", report.seconds},
+      {"history", std::move(history)}};
+  if (const PseudoLabelReport& pseudo = report.pseudo_labels; pseudo.read > 0)
+    object["self_train"] = boost::json::object{{"read", pseudo.read},
+                                               {"taken", pseudo.taken},
+                                               {"labels", pseudo.labels},
+                                               {"validation_precision", pseudo.precision}};
+  context.terminal.print(json_line(object));
 }
 
 void print_summary(Context& context, const TrainReport& report) {
@@ -71,6 +74,12 @@ void print_summary(Context& context, const TrainReport& report) {
                         : fmt::format("epoch {}{}", report.best_epoch,
                                       report.stopped_early ? ", stopped early" : "")})
       .row({"time", duration_of(report.seconds)});
+  if (const PseudoLabelReport& pseudo = report.pseudo_labels; pseudo.read > 0)
+    table.row({"self-training",
+               fmt::format("{} of {} documents taken, with {} labels; of such labels on the "
+                           "validation part {:.1f} % are right",
+                           thousands(pseudo.taken), thousands(pseudo.read),
+                           thousands(pseudo.labels), pseudo.precision)});
   context.terminal.print(table.text());
   context.terminal.remark(fmt::format("next: dexter index --store {}", context.store.string()));
 }
@@ -139,6 +148,9 @@ Runner add(CLI::App& app, Context& context) {
              "of a transformer: auto (the GPU where one is there), cpu or cuda"},
             {"--teacher", "teacher.store", "DIR",
              "a store whose encoder, say a transformer, teaches the bag encoder"},
+            {"--unlabelled", "self_train.documents", "FILE",
+             "texts without labels, one a line, that the store's encoder labels first; options "
+             "self_train.*"},
             {"--loss", "loss.name", "LOSS", names_in(loss_kinds())},
             {"--epochs", "train.epochs", "N", "passes over the training documents"},
             {"--seed", "train.seed", "N", "the same seed and threads give the same encoder"},
@@ -168,7 +180,8 @@ constinit const Verb kTrainVerb = {
         "dexter train --store my-store --encoder transformer --weights DIR --epochs 0\n"
         "torchrun --nproc-per-node 2 --no-python dexter train --store my-store --encoder "
         "transformer --weights DIR\n"
-        "dexter train --store my-store --teacher transformer-store",
+        "dexter train --store my-store --teacher transformer-store\n"
+        "dexter train --store my-store --unlabelled texts.txt",
     .next = "dexter index --store my-store",
     .interrupted = "finished epochs are kept, go on with",
     .resumes = true,

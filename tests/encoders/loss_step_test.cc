@@ -31,6 +31,13 @@ const std::vector<LossOptions> kStreamedLosses{
     {.name = "soft_top_k", .temperature = kTemperature},
     {.name = "soft_top_k", .temperature = kTemperature, .top_k = 2, .top_k_slope = 5},
     {.name = "soft_top_k", .temperature = 0.02, .top_k = 3},
+    {.name = "binary_cross_entropy", .temperature = kTemperature},
+    {.name = "pu", .temperature = kTemperature},
+    {.name = "pu", .temperature = 0.02},
+    {.name = "mlcd", .temperature = kTemperature},
+    {.name = "mlcd", .temperature = 0.02},
+    {.name = "comic", .temperature = kTemperature},
+    {.name = "comic", .temperature = kTemperature, .focus = 1, .correction = 0.6},
 };
 
 // Documents and labels of one to eight word pieces; document i has labels i and 2i + 1 of the pool,

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "encoders/bag_model.h"
+#include "encoders/training_state.h"
 #include "encoders/transformer_encoder.h"
 #include "tests/encoders/tiny_training.h"
 #include "tests/encoders/tiny_transformer.h"
@@ -18,6 +19,12 @@ using testing::expect_error;
 using testing::TempDir;
 using testing::TinyTraining;
 
+// Of two encoders, and the share of the second.
+struct Mix {
+  std::string method = "slerp";
+  double weight = 0.5;
+};
+
 struct Merging {
   TempDir folder;
   int merges = 0;
@@ -25,13 +32,21 @@ struct Merging {
   SectionFileReader file(const std::string& name) const {
     return {folder / name, "encoder", kEncoderFileVersion};
   }
-  EncoderInfo merge(const std::string& a, const std::string& b, const MergeOptions& options) {
-    return merge_encoders(file(a), file(b), options, folder.path(),
-                          "merged" + std::to_string(merges++));
+  std::unique_ptr<EncoderMerge> read(const std::vector<std::string>& names,
+                                     const std::string& method) const {
+    std::vector<SectionFileReader> files;
+    for (const std::string& name : names) files.push_back(file(name));
+    return make_merge(files, method);
   }
-  std::unique_ptr<Encoder> merged(const std::string& a, const std::string& b,
-                                  const MergeOptions& options = {}) {
-    return load_encoder(folder.path(), merge(a, b, options).file);
+  EncoderInfo merge_all(const std::vector<std::string>& names, const std::string& method,
+                        const std::vector<double>& weights) {
+    return read(names, method)->save(weights, folder.path(), "merged" + std::to_string(merges++));
+  }
+  EncoderInfo merge(const std::string& a, const std::string& b, const Mix& mix) {
+    return merge_all({a, b}, mix.method, {1 - mix.weight, mix.weight});
+  }
+  std::unique_ptr<Encoder> merged(const std::string& a, const std::string& b, const Mix& mix) {
+    return load_encoder(folder.path(), merge(a, b, mix).file);
   }
   std::unique_ptr<Encoder> encoder(const std::string& name) const {
     return load_encoder(folder.path(), file(name).reference(folder.path()));
@@ -95,7 +110,7 @@ TEST(Merge, OfBagsNamesWhatDiffers) {
     change(other);
     other.run(m.folder.path(), "other");
     expect_error(
-        ErrorKind::kIncompatible, [&] { m.merge("a", "other", {}); }, "merging", parts...);
+        ErrorKind::kIncompatible, [&] { m.merge("a", "other", Mix{}); }, "merging", parts...);
   };
   refused([](TinyTraining& t) { t.encoder.dim = 64; }, "encoder.*");
   refused([](TinyTraining& t) { t.set.train.resize(20); }, "vocabularies", "one corpus");
@@ -185,18 +200,111 @@ TEST(Merge, OfTransformersNamesWhatDiffers) {
 
 TEST(Merge, ChecksItsOptions) {
   BagMerging m;
-  expect_error(
-      ErrorKind::kInvalidInput,
-      [&] {
-        m.merge("a", "b", {"mean", 0.5});
-      },
-      "mean", "lerp or slerp");
-  expect_error(
-      ErrorKind::kInvalidInput,
-      [&] {
-        m.merge("a", "b", {"lerp", 1.5});
-      },
-      "1.5", "0 to 1");
+  const auto refused = [&](const std::vector<std::string>& names, const std::string& method,
+                           const std::vector<double>& weights, auto... parts) {
+    expect_error(
+        ErrorKind::kInvalidInput, [&] { m.merge_all(names, method, weights); }, parts...);
+  };
+  refused({"a", "b"}, "mean", {1, 1}, "mean", "lerp or slerp");
+  refused({"a"}, "lerp", {1}, "1 encoders", "two or more");
+  refused({"a", "b"}, "lerp", {1, 2, 3}, "2 encoders", "3 weights");
+  refused({"a", "b"}, "lerp", {1.5, -0.5}, "-0.5", "0 or more");
+  refused({"a", "b"}, "lerp", {0, 0}, "all weights are 0");
+}
+
+// Only proportions count, and along a line the order does not.
+TEST(Merge, OfThreeTransformersIsTheirMean) {
+  TransformerMerging m;
+  const auto a = m.parameters(m.file("a").reference(m.folder.path()));
+  const auto b = m.parameters(m.file("b").reference(m.folder.path()));
+  const auto found = m.parameters(m.merge_all({"a", "b", "a"}, "lerp", {2, 3, 5}).file);
+  for (std::size_t t = 0; t < a.size(); ++t)
+    for (std::size_t i = 0; i < a[t].values.size(); ++i)
+      ASSERT_NEAR(found[t].values[i], 0.7F * a[t].values[i] + 0.3F * b[t].values[i], 1e-5);
+}
+
+TEST(Merge, OfTransformersMergesWhatTheirPoolingLearnt) {
+  TransformerMerging m;
+  m.adopt("a-layers", {.pooling = "layers"});
+  m.adopt("b-layers", {.pooling = "layers"});
+  const EncoderInfo info = m.merge("a-layers", "b-layers", {"lerp", 0.5});
+  const SectionFileReader file(m.folder.path(), info.file, "encoder", kEncoderFileVersion);
+  EXPECT_NE(SafetensorsReader(file.section("weights"), "merged").find("pooling.scores"), nullptr);
+}
+
+MergeSample sample_of(const BagMerging& m) {
+  MergeSample sample;
+  sample.labels = m.training.set.labels;
+  for (const Example& example : m.training.set.train) {
+    sample.documents.push_back(example.text);
+    sample.positives.push_back(label_rows(example));
+  }
+  return sample;
+}
+
+TEST(Merge, ScoresWhatItWouldWrite) {
+  for (const char* method : {"lerp", "slerp"}) {
+    BagMerging m;
+    m.training.options.epochs = 1;
+    m.training.options.learning_rate = 0.003;
+    m.training.options.seed = 3;
+    m.training.run(m.folder.path(), "c");
+    const MergeSample sample = sample_of(m);
+    const auto merge = m.read({"a", "b", "c"}, method);
+    merge->judge_on(sample);
+    const std::vector<double> weights{0.2, 0.3, 0.5};
+    const ValidationScore score = merge->score(weights);
+    const auto encoder =
+        load_encoder(m.folder.path(), merge->save(weights, m.folder.path(), "merged").file);
+    const EmbeddingMatrix documents = encoder->encode(sample.documents);
+    const EmbeddingMatrix labels = encoder->encode_labels(sample.labels);
+    const ValidationScore written = validate(documents.data(), documents.rows(), labels.data(),
+                                             labels.rows(), encoder->dim(), sample.positives);
+    EXPECT_NEAR(score.ndcg_at_5, written.ndcg_at_5, 0.5) << method;  // saved in half precision
+    EXPECT_NEAR(score.precision_at_1, written.precision_at_1, 2.6) << method;  // one document
+  }
+}
+
+TEST(Merge, LearnsToLeaveOutWhatHelpsNobody) {
+  BagMerging m;
+  m.training.options.epochs = 1;
+  m.training.options.learning_rate = 0;  // the initial values
+  m.training.options.seed = 3;
+  m.training.run(m.folder.path(), "c");
+  const MergeSample sample = sample_of(m);
+  const auto merge = m.read({"c", "a", "b"}, "lerp");
+  merge->judge_on(sample);
+  const std::vector<double> weights = learn_merge_weights(*merge, {});
+  EXPECT_NEAR(weights[0] + weights[1] + weights[2], 1, 1e-9);
+  const double learnt = merge->score(weights).ndcg_at_5;
+  for (const std::vector<double>& other :
+       std::vector<std::vector<double>>{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}, {1, 1, 1}})
+    EXPECT_GE(learnt, merge->score(other).ndcg_at_5);
+  EXPECT_LT(merge->score(std::vector<double>{1, 0, 0}).ndcg_at_5, learnt);
+}
+
+// The tower of a transformer is the encoder that is written.
+TEST(Merge, ScoresTransformersAsTheyWouldBeWritten) {
+  TransformerMerging m;
+  MergeSample sample;
+  sample.labels = {{LabelId{0}, "un", "un", "un"},
+                   {LabelId{1}, "cafe", "cafe", "cafe"},
+                   {LabelId{2}, "a", "a", "a"}};
+  sample.documents = {"un i", "cafe !", "a", "i a"};
+  sample.positives = {{0}, {1}, {2}, {2}};
+  const auto merge = m.read({"a", "b"}, "slerp");
+  merge->judge_on(sample);
+  const std::vector<double> weights = learn_merge_weights(*merge, {});
+  const ValidationScore score = merge->score(weights);
+  EXPECT_GE(score.ndcg_at_5, merge->score(std::vector<double>{1, 0}).ndcg_at_5);
+  const auto encoder =
+      load_encoder(m.folder.path(), merge->save(weights, m.folder.path(), "merged").file);
+  const EmbeddingMatrix documents = encoder->encode(sample.documents);
+  const EmbeddingMatrix labels = encoder->encode_labels(sample.labels);
+  EXPECT_NEAR(
+      score.ndcg_at_5,
+      validate(documents.data(), 4, labels.data(), 3, encoder->dim(), sample.positives).ndcg_at_5,
+      1e-6);
 }
 
 }  // namespace

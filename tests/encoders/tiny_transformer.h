@@ -26,29 +26,33 @@ inline std::string tiny_config(Family family) {
              "max_position_embeddings": 12, "type_vocab_size": 2, "hidden_act": "gelu"})";
 }
 
-// Value i of tensor t is 0.3 sin(1.7 t + 0.9 i + 0.1), and 1 more in the weights of normalisations.
-inline std::string tiny_weights(Family family, const std::string& prefix = "") {
+// Value i of tensor t is 0.3 sin(1.7 t + 0.9 i + 0.1), and 1 more in the weights of normalisations;
+// scores of layers, which count a hundredfold, are a hundredth of that.
+inline std::string tiny_weights(Family family, const std::string& prefix = "",
+                                Pooling pooling = Pooling::kMean) {
   std::vector<FloatTensor> tensors;
-  for (const ParameterInfo& info : parameters_of(read_shape(tiny_config(family), "tiny"))) {
+  for (const ParameterInfo& info :
+       parameters_of(read_shape(tiny_config(family), "tiny"), pooling)) {
     std::size_t count = 1;
     for (const std::int64_t size : info.shape) count *= static_cast<std::size_t>(size);
     const double phase = 1.7 * static_cast<double>(tensors.size()) + 0.1;
     const bool normalises = info.name.ends_with("orm.weight");
+    const double scale = info.name == "pooling.scores" ? 0.003 : 0.3;
     FloatTensor tensor{prefix + info.name, info.shape, {}};
     for (std::size_t i = 0; i < count; ++i)
       tensor.values.push_back(static_cast<float>(
-          0.3 * std::sin(phase + 0.9 * static_cast<double>(i)) + (normalises ? 1 : 0)));
+          scale * std::sin(phase + 0.9 * static_cast<double>(i)) + (normalises ? 1 : 0)));
     tensors.push_back(std::move(tensor));
   }
   return write_safetensors(tensors);
 }
 
 inline void write_tiny_checkpoint(const std::filesystem::path& folder,
-                                  Family family = Family::kBert) {
+                                  Family family = Family::kBert, Pooling pooling = Pooling::kMean) {
   std::filesystem::create_directories(folder);
   write_bytes(folder / "config.json", tiny_config(family));
   write_bytes(folder / "vocab.txt", kTinyVocabulary);
-  write_bytes(folder / "model.safetensors", tiny_weights(family));
+  write_bytes(folder / "model.safetensors", tiny_weights(family, "", pooling));
 }
 
 }  // namespace dexter::testing

@@ -257,10 +257,8 @@ TEST(Trainer, ResumingNamesAMissingOrDamagedCheckpoint) {
 
 // Validated by the training texts with all labels but their own, the encoder gets worse with every
 // epoch that it learns.
-TEST(Trainer, StopsEarlyAndKeepsTheBestEpochsEncoder) {
+TinyTraining worsening_training() {
   TinyTraining training;
-  training.options.epochs = 40;
-  training.options.patience = 6;
   training.options.warmup = 1;  // the first epoch hardly moves the random start
   training.set = testing::sparse_set();
   training.set.validation = training.set.train;
@@ -270,6 +268,13 @@ TEST(Trainer, StopsEarlyAndKeepsTheBestEpochsEncoder) {
       if (std::find(own.begin(), own.end(), label.id) == own.end())
         example.labels.push_back(label.id);
   }
+  return training;
+}
+
+TEST(Trainer, StopsEarlyAndKeepsTheBestEpochsEncoder) {
+  TinyTraining training = worsening_training();
+  training.options.epochs = 40;
+  training.options.patience = 6;
   const TempDir folder;
   training.checkpoint = folder / "checkpoint";
   const TrainReport report = training.run(folder.path());
@@ -284,6 +289,23 @@ TEST(Trainer, StopsEarlyAndKeepsTheBestEpochsEncoder) {
   EXPECT_NEAR(precision_at_1(*encoder, training.set.labels, training.set.validation),
               best.validation_p1, 4);  // half precision may turn one document
   EXPECT_FALSE(std::filesystem::exists(folder / "checkpoint.best"));
+}
+
+TEST(Trainer, KeepsAndReportsTheLastEpochWhereItNeverStops) {
+  TinyTraining training = worsening_training();
+  training.options.epochs = 12;
+  training.options.patience = 0;
+  const TempDir folder;
+  training.checkpoint = folder / "checkpoint";
+  const TrainReport report = training.run(folder.path());
+  EXPECT_EQ(report.history.size(), 12u);
+  EXPECT_EQ(report.best_epoch, 12);
+  double best = 0;
+  for (const EpochRecord& record : report.history) best = std::max(best, record.validation_p1);
+  ASSERT_LT(report.history.back().validation_p1, best - 20);
+  const auto encoder = load_encoder(folder.path(), report.encoder.file);
+  EXPECT_NEAR(precision_at_1(*encoder, training.set.labels, training.set.validation),
+              report.history.back().validation_p1, 4);  // half precision may turn one document
 }
 
 TEST(Trainer, PatienceZeroNeverStops) {

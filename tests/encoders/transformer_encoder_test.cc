@@ -25,8 +25,9 @@ struct Adopted {
   TrainReport report;
   std::unique_ptr<Encoder> encoder;
 
-  explicit Adopted(TransformerOptions options = {}, Family family = Family::kBert) {
-    testing::write_tiny_checkpoint(folder / "weights", family);
+  explicit Adopted(TransformerOptions options = {}, Family family = Family::kBert,
+                   Pooling learnt = Pooling::kMean) {
+    testing::write_tiny_checkpoint(folder / "weights", family, learnt);
     options.weights = (folder / "weights").string();
     report = adopt_transformer(options, folder.path(), "encoder");
     encoder = load_encoder(folder.path(), report.encoder.file);
@@ -68,6 +69,41 @@ TEST(TransformerEncoder, PoolsAsItIsTold) {
   expect_near(first("last"), {-0.138666F, -0.088892F, 0.011424F, 0.335707F}, 1e-5F);
   expect_near(first("max"), {0.236317F, 0.147497F, 0.071005F, 0.434817F}, 1e-5F);
   EXPECT_EQ(first("auto"), first("mean"));
+}
+
+TEST(TransformerEncoder, PoolsLayersAsTheWeightsSay) {
+  const auto first = [](const char* pooling, Family family) {
+    const Adopted adopted({.pooling = pooling}, family, pooling_named(pooling));
+    const EmbeddingMatrix rows = adopted.encoder->encode(kTexts);
+    return Row(rows.row(0).begin(), rows.row(0).end());
+  };
+  expect_near(first("layers", Family::kBert), {-0.151383F, -0.101212F, -0.031000F, 0.314762F},
+              1e-5F);
+  expect_near(first("attention", Family::kBert), {-0.111953F, -0.109780F, -0.059557F, 0.405214F},
+              1e-5F);
+  expect_near(first("attention", Family::kDistilBert),
+              {-0.309583F, -0.208772F, -0.187620F, 0.446290F}, 1e-5F);
+}
+
+// A checkpoint that never learnt to pool layers begins with what it was: its last layer's mean.
+TEST(TransformerEncoder, PoolingOfLayersBeginsAsTheMean) {
+  const EmbeddingMatrix mean = Adopted().encoder->encode(kTexts);
+  const Adopted attending({.pooling = "attention"}), weighing({.pooling = "layers"});
+  const EmbeddingMatrix same = attending.encoder->encode(kTexts);
+  const EmbeddingMatrix near = weighing.encoder->encode(kTexts);
+  for (std::size_t i = 0; i < kTexts.size(); ++i) {
+    expect_near(same.row(i), Row(mean.row(i).begin(), mean.row(i).end()), 1e-6F);
+    EXPECT_GT(testing::dot(near.row(i), mean.row(i)), 0.99F);
+    EXPECT_LT(testing::dot(near.row(i), mean.row(i)), 0.999999F);
+  }
+  expect_error(
+      ErrorKind::kInvalidInput,
+      [&] {
+        export_transformer(weighing.folder.path(), weighing.report.encoder.file,
+                           weighing.folder / "out");
+      },
+      "pooling is layers", "export its vectors");
+  EXPECT_FALSE(std::filesystem::exists(weighing.folder / "out"));
 }
 
 TEST(TransformerEncoder, ABatchOfOneIsAlikeToABatchOfMany) {

@@ -23,18 +23,19 @@ const Tokens kTexts{{2, 5, 6, 7, 3}, {2, 8, 3}, {2, 15, 16, 16, 10, 9, 11, 3},
 const std::vector<std::uint32_t> kRows{3, 0, 5, 1, 2, 4, 0};  // one text twice
 constexpr int kDim = 16;
 
-std::vector<FloatTensor> tiny_parameters() {
-  const std::string weights = testing::tiny_weights(Family::kBert);
+std::vector<FloatTensor> tiny_parameters(Pooling pooling = Pooling::kMean) {
+  const std::string weights = testing::tiny_weights(Family::kBert, "", pooling);
   const auto bytes = std::as_bytes(std::span(weights.data(), weights.size()));
-  return read_parameters(kShape, SafetensorsReader(bytes, "tiny"));
+  return read_parameters(kShape, SafetensorsReader(bytes, "tiny"), pooling);
 }
 
 struct Subject {
   Learner learner;
   std::vector<float> vectors = std::vector<float>(kRows.size() * kDim);
 
-  explicit Subject(const LearnerOptions& options, const std::vector<FloatTensor>& from)
-      : learner(kShape, Pooling::kMean, from, options) {}
+  explicit Subject(const LearnerOptions& options, const std::vector<FloatTensor>& from,
+                   Pooling pooling = Pooling::kMean)
+      : learner(kShape, pooling, from, options) {}
   explicit Subject(const LearnerOptions& options) : Subject(options, tiny_parameters()) {}
 
   void forward(std::uint64_t seed = 9) {
@@ -86,6 +87,32 @@ TEST(TransformerLearner, TheCachedGradientIsThatOfFiniteDifferences) {
       const double slope = (moved(kStep) - moved(-kStep)) / (2 * kStep);
       const auto expected = static_cast<double>(gradients[t].values[at]);
       EXPECT_NEAR(slope, expected, 3e-3 + 0.02 * std::abs(expected)) << gradients[t].name;
+    }
+  }
+}
+
+// Every tensor of the pooling, and some of the layers below it, which have gradients of two ways.
+TEST(TransformerLearner, ThePoolingOfLayersHasTheGradientOfFiniteDifferences) {
+  const std::vector<float> g = some_gradient();
+  const LearnerOptions options{.dim = kDim, .chunk_tokens = 12};
+  for (const Pooling pooling : {Pooling::kLayers, Pooling::kAttention}) {
+    const auto gradients = Subject(options, tiny_parameters(pooling), pooling).gradients(g);
+    for (std::size_t t = 0; t < gradients.size(); ++t) {
+      const bool pools = gradients[t].name.starts_with("pooling.");
+      if (!pools && t % 5 > 0) continue;
+      const std::size_t at = gradients[t].values.size() / 2;
+      const auto moved = [&](float step) {
+        std::vector<FloatTensor> parameters = tiny_parameters(pooling);
+        parameters[t].values[at] += step;
+        return Subject(options, parameters, pooling).objective(g);
+      };
+      const float step = gradients[t].name == "pooling.scores" ? 4e-4F : 4e-3F;
+      const double slope = (moved(step) - moved(-step)) / (2 * static_cast<double>(step));
+      const auto expected = static_cast<double>(gradients[t].values[at]);
+      EXPECT_NEAR(slope, expected, 4e-3 + 0.02 * std::abs(expected)) << gradients[t].name;
+      if (pools) {
+        EXPECT_NE(expected, 0) << gradients[t].name;
+      }
     }
   }
 }

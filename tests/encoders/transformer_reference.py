@@ -2,7 +2,7 @@
 """A BERT-family encoder in numpy, written from the papers: what tests/encoders/transformer_test.cc compares with.
 
 usage: transformer_reference.py --weights DIR --text TEXT... [--pooling mean|cls|last|max] [--dexter BINARY]
-       transformer_reference.py --tiny bert|distilbert [--pooling ...]
+       transformer_reference.py --tiny bert|distilbert [--pooling ...|layers|attention]
 
 With --weights it prints the first values of each text's unit vector. With --dexter it also lets that program encode the
 texts and prints the largest difference (exit code 1 above 1e-4). With --tiny it prints the numbers that the test
@@ -36,8 +36,9 @@ def names_of(family, layer):
     return [base + part for part in parts]
 
 
-def tiny_weights(family):
-    """Value i of tensor t is 0.3 sin(1.7 t + 0.9 i + 0.1), and 1 more in the weights of normalisations."""
+def tiny_weights(family, pooling):
+    """Value i of tensor t is 0.3 sin(1.7 t + 0.9 i + 0.1), and 1 more in the weights of normalisations; scores of
+    layers are a hundredth of that."""
     s, tensors = TINY[family], {}
 
     def add(name, *shape):
@@ -56,7 +57,29 @@ def tiny_weights(family):
             rows, columns = s["inner"] if part == 5 else s["hidden"], s["inner"] if part == 6 else s["hidden"]
             add(name + ".weight", *((rows,) if part in (4, 7) else (rows, columns)))
             add(name + ".bias", rows)
+    if pooling == "layers":
+        add("pooling.scores", s["layers"])
+        tensors["pooling.scores"] /= 100
+    if pooling == "attention":
+        add("pooling.layers", s["layers"], s["hidden"])
+        add("pooling.queries", 4, s["hidden"])
+        add("pooling.output.weight", s["hidden"], 4 * s["hidden"])
+        add("pooling.output.bias", s["hidden"])
     return tensors
+
+
+def softmax(x):
+    e = np.exp(x - x.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+def pool_layers(w, means, pooling):
+    """Of the layers' mean states [layers x hidden]."""
+    if pooling == "layers":
+        return softmax(100 * w["pooling.scores"]) @ means
+    values = means + w["pooling.layers"]
+    found = softmax(w["pooling.queries"] @ values.T / math.sqrt(means.shape[1])) @ values
+    return means[-1] + w["pooling.output.weight"] @ found.reshape(-1) + w["pooling.output.bias"]
 
 
 def read_weights(path):
@@ -87,6 +110,7 @@ def vector(w, family, layers, heads, ids, pooling):
         x = x + w["embeddings.token_type_embeddings.weight"][0]
     x = normalise(x, w, "embeddings.LayerNorm")
     width = x.shape[1] // heads
+    means = []
     for layer in range(layers):
         query, key, value, output, norm, up, down, last = names_of(family, layer)
         q, k, v = (linear(x, name).reshape(-1, heads, width).swapaxes(0, 1) for name in (query, key, value))
@@ -97,7 +121,11 @@ def vector(w, family, layers, heads, ids, pooling):
         inner = linear(x, up)
         inner = 0.5 * inner * (1 + np.vectorize(math.erf)(inner / math.sqrt(2)))
         x = normalise(x + linear(inner, down), w, last)
-    pooled = {"mean": x.mean(0), "cls": x[0], "last": x[-1], "max": x.max(0)}[pooling]
+        means.append(x.mean(0))
+    if pooling in ("layers", "attention"):
+        pooled = pool_layers(w, np.array(means), pooling)
+    else:
+        pooled = {"mean": x.mean(0), "cls": x[0], "last": x[-1], "max": x.max(0)}[pooling]
     return pooled / np.linalg.norm(pooled)
 
 
@@ -126,7 +154,7 @@ def main():
     parser.add_argument("--dexter")
     options = parser.parse_args()
     if options.tiny:
-        shape, weights = TINY[options.tiny], tiny_weights(options.tiny)
+        shape, weights = TINY[options.tiny], tiny_weights(options.tiny, options.pooling)
         for ids in TINY_IDS:
             found = vector(weights, options.tiny, shape["layers"], shape["heads"], ids, options.pooling)
             print(ids, ", ".join(f"{value:.6f}" for value in found[:4]))

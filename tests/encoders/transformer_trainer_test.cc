@@ -106,6 +106,29 @@ TEST(TransformerTrainer, LearnsFromEveryLoss) {
   }
 }
 
+TEST(TransformerTrainer, LearnsToPoolLayers) {
+  for (const char* pooling : {"layers", "attention"}) {
+    Training training;
+    training.transformer.pooling = pooling;
+    const auto encoder = training.trained();
+    EXPECT_EQ(testing::precision_at_1(*encoder, training.set.labels, training.set.train), 100);
+    // What is saved has learnt; a checkpoint of the same pooling would be read back.
+    const SectionFileReader file(training.folder / "encoder", "encoder", 1);
+    const TransformerShape shape = read_shape(file.text("config"), "tiny");
+    const auto pooled_by = [&](std::string_view weights) {
+      std::vector<FloatTensor> own =
+          read_parameters(shape, SafetensorsReader(std::as_bytes(std::span(weights)), "tiny"),
+                          pooling_named(pooling));
+      std::erase_if(own, [](const FloatTensor& t) { return !t.name.starts_with("pooling."); });
+      return own;
+    };
+    const auto before = pooled_by(random_weights()), after = pooled_by(file.text("weights"));
+    ASSERT_EQ(before.size(), pooling == std::string("layers") ? 1u : 4u);
+    for (std::size_t i = 0; i < before.size(); ++i)
+      EXPECT_NE(before[i].values, after[i].values) << before[i].name;
+  }
+}
+
 TEST(TransformerTrainer, LearnsFromSampledAndHardNegativesInSmallChunksOfClusters) {
   Training training;
   training.options.negatives = 2;

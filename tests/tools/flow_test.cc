@@ -140,16 +140,30 @@ TEST(CommandLineFlow, MergesTheEncodersOfTwoStores) {
     std::vector<std::string> train = {"train", "--store", tiny->store, "--seed",
                                       tiny == &first ? "1" : "2"};
     for (const std::string& word : tiny_settings("5")) train.push_back(word);
-    train.insert(train.end(), {"--set", "encoder.hidden=0"});
+    train.insert(train.end(),
+                 {"--set", "encoder.hidden=0", "--set", "train.validation_fraction=0.4"});
     run_ok(train);
   }
   const json::object report =
       json_of({"merge", "--store", first.store, "--from", first.store, second.store, "--json"});
   EXPECT_EQ(report.at("encoder"), "bag");
   EXPECT_EQ(report.at("dim"), 32);
+  EXPECT_EQ(report.at("weights"), json::array({0.5, 0.5}));
   first.index();
   EXPECT_THAT(run_ok({"info", "--store", first.store}).out,
               HasSubstr(std::string(report.at("fingerprint").as_string())));
+  const json::object learnt = json_of(
+      {"merge", "--store", first.store, "--from", first.store, second.store, "--learn", "--json"});
+  EXPECT_GT(learnt.at("learnt_on").as_int64(), 0);
+  for (const char* name : {"1", "2", "equal", "learnt"})
+    EXPECT_EQ(learnt.at("figures").at(name).as_object().size(), 3u) << name;
+  const Outcome both = run({"merge", "--store", first.store, "--from", first.store, second.store,
+                            "--learn", "--weights", "1", "2"});
+  EXPECT_EQ(both.code, 2);
+  const Outcome few = run({"merge", "--store", first.store, "--from", first.store, second.store,
+                           "--weights", "1", "2", "3"});
+  EXPECT_EQ(few.code, 2);
+  EXPECT_THAT(few.err, HasSubstr("3 weights were given"));
 }
 
 TEST(CommandLineFlow, AddsLabelsOfAFileAllOrNone) {

@@ -1,0 +1,124 @@
+// The merge of transformers.
+#include <spdlog/fmt/fmt.h>
+
+#include <utility>
+
+#include "encoders/merge_kinds.h"
+#include "encoders/options_text.h"
+#include "encoders/transformer_encoder.h"
+#include "encoders/transformer_tower.h"
+#include "encoders/wordpiece.h"
+
+namespace dexter {
+namespace {
+
+TransformerOptions options_of(const SectionFileReader& file) {
+  TransformerOptions options;
+  OptionsReader reader(file.text("options"));
+  visit(reader, options);
+  return options;
+}
+
+// What decides how a text becomes a vector, beside the weights.
+std::string encoding_of(const TransformerOptions& o) {
+  return fmt::format("pooling {}, {} tokens, {} dimensions, prefixes \"{}\" and \"{}\"", o.pooling,
+                     o.max_tokens, o.dim, o.document_prefix, o.label_prefix);
+}
+
+class TransformerMerge final : public EncoderMerge {
+ public:
+  TransformerMerge(std::span<const SectionFileReader> encoders, std::string method)
+      : method_(std::move(method)), options_(options_of(encoders[0])) {
+    checkpoint_.config = encoders[0].text("config");
+    checkpoint_.tokenizer = encoders[0].text("tokenizer");
+    shape_ = read_shape(checkpoint_.config, "an encoder's config.json");
+    for (const SectionFileReader& file : encoders) {
+      check(file);
+      parameters_.push_back(read_parameters(
+          shape_, SafetensorsReader(file.section("weights"), "an encoder's weights"),
+          pooling_named(options_.pooling)));
+    }
+    for (std::size_t t = 0; t < parameters_[0].size(); ++t)
+      products_.push_back(inner_products(tensors_of(t)));
+  }
+
+  std::size_t count() const override { return parameters_.size(); }
+
+  void judge_on(const MergeSample& sample) override {
+    sample_ = &sample;
+    const WordPiece tokenizer(checkpoint_.tokenizer, "an encoder");
+    const auto longest = static_cast<std::size_t>(options_.max_tokens);
+    documents_.clear();
+    labels_.clear();
+    for (const std::string& text : sample.documents)
+      documents_.push_back(tokenizer.encode(options_.document_prefix + text, longest));
+    for (const Label& label : sample.labels)
+      labels_.push_back(tokenizer.encode(options_.label_prefix + label.text, longest));
+  }
+
+  ValidationScore score(std::span<const double> weights) override {
+    const TransformerTower tower(
+        shape_, pooling_named(options_.pooling), merged(weights),
+        options_.precision == "bfloat16" ? Precision::kBfloat16 : Precision::kFloat32,
+        options_.device);
+    const EmbeddingMatrix documents = tower.encode(documents_, options_.dim);
+    const EmbeddingMatrix labels = tower.encode(labels_, options_.dim);
+    return validate(documents.data(), documents.rows(), labels.data(), labels.rows(), options_.dim,
+                    sample_->positives);
+  }
+
+ private:
+  EncoderInfo write(std::span<const double> weights, const std::filesystem::path& root,
+                    const std::string& name) override {
+    checkpoint_.weights = write_safetensors(merged(weights));
+    EncoderInfo info;
+    info.kind = "transformer";
+    info.dim = options_.dim;
+    info.file = save_transformer(options_, checkpoint_, root, name);
+    info.fingerprint = info.file.checksum;
+    return info;
+  }
+
+  void check(const SectionFileReader& other) const {
+    constexpr std::string_view kThen = "merge encoders that began as one checkpoint";
+    ensure_alike(checkpoint_.config == other.text("config"), "architectures", kThen);
+    ensure_alike(checkpoint_.tokenizer == other.text("tokenizer"), "tokenizers", kThen);
+    const std::string own = encoding_of(options_), others = encoding_of(options_of(other));
+    ensure_alike(own == others, fmt::format("options ({}; {})", own, others),
+                 "train all with the same");
+  }
+
+  MergedTensors tensors_of(std::size_t t) const {
+    MergedTensors tensors;
+    for (const auto& parameters : parameters_) tensors.emplace_back(parameters[t].values);
+    return tensors;
+  }
+
+  std::vector<FloatTensor> merged(std::span<const double> weights) const {
+    std::vector<FloatTensor> all;
+    for (std::size_t t = 0; t < parameters_[0].size(); ++t) {
+      const FloatTensor& own = parameters_[0][t];
+      all.push_back({own.name, own.shape,
+                     combined(tensors_of(t), merge_factors(weights, products_[t], method_))});
+    }
+    return all;
+  }
+
+  const std::string method_;
+  const TransformerOptions options_;
+  TransformerCheckpoint checkpoint_;
+  TransformerShape shape_;
+  std::vector<std::vector<FloatTensor>> parameters_;  // by encoder
+  std::vector<std::vector<double>> products_;         // by tensor
+  const MergeSample* sample_ = nullptr;
+  std::vector<std::vector<std::int32_t>> documents_, labels_;  // the sample's tokens
+};
+
+}  // namespace
+
+std::unique_ptr<EncoderMerge> make_transformer_merge(std::span<const SectionFileReader> encoders,
+                                                     const std::string& method) {
+  return std::make_unique<TransformerMerge>(encoders, method);
+}
+
+}  // namespace dexter

@@ -1,0 +1,179 @@
+// Texts without labels, labelled by an encoder where it is sure.
+#include "engine/self_training.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <memory>
+#include <numeric>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "index/vector_index.h"
+#include "storage/line_reader.h"
+
+namespace dexter {
+namespace {
+
+constexpr std::size_t kChunk = 4096;
+constexpr int kBestLabels = 64;
+constexpr std::uint64_t kMaxLineBytes = 16u << 20;
+
+std::unique_ptr<VectorIndex> indexed(EmbeddingView vectors) {
+  std::vector<std::int64_t> ids(vectors.rows());
+  std::iota(ids.begin(), ids.end(), std::int64_t{0});
+  return build_index({.recall = 0.95}, vectors, ids);
+}
+
+class PseudoLabeller {
+ public:
+  PseudoLabeller(const Encoder& encoder, const SelfTrainingOptions& options, double temperature,
+                 const TrainingSet& set, const Progress& progress)
+      : encoder_(encoder), options_(options), temperature_(temperature), set_(set) {
+    progress.update({.stage = "encoding labels", .done = 0, .total = set.labels.size()});
+    labels_ = indexed(encoder.encode_labels(set.labels));
+    if (options.neighbours == 0) return;
+    EmbeddingMatrix vectors(set.train.size(), encoder.dim());
+    for (std::size_t first = 0; first < set.train.size(); first += kChunk) {
+      progress.check("self-training");
+      std::vector<std::string> texts;
+      for (std::size_t i = first; i < std::min(first + kChunk, set.train.size()); ++i)
+        texts.push_back(set.train[i].text);
+      const EmbeddingMatrix rows = encoder.encode(texts);
+      std::copy_n(rows.data(), rows.rows() * static_cast<std::size_t>(rows.dim()),
+                  vectors.row(first).data());
+      progress.update(
+          {.stage = "encoding documents", .done = first + texts.size(), .total = set.train.size()});
+    }
+    documents_ = indexed(vectors);
+  }
+
+  // Ascending label rows of each text; none where the encoder is not sure.
+  std::vector<std::vector<LabelId>> labels_of(const std::vector<std::string>& texts) const {
+    const EmbeddingMatrix vectors = encoder_.encode(texts);
+    const SearchResult best = labels_->search(vectors, kBestLabels);
+    SearchResult near;
+    if (documents_) near = documents_->search(vectors, options_.neighbours);
+    std::vector<std::vector<LabelId>> all(texts.size());
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      if (is_zero(vectors.row(i))) continue;
+      all[i] = confident(best, i);
+      if (documents_) keep_agreed(near, i, all[i]);
+      std::sort(all[i].begin(), all[i].end());
+    }
+    return all;
+  }
+
+ private:
+  std::vector<LabelId> confident(const SearchResult& best, std::size_t text) const {
+    const auto k = static_cast<std::size_t>(best.k);
+    const float* scores = &best.scores[text * k];
+    std::vector<double> weights(k);
+    for (std::size_t r = 0; r < k; ++r)  // a missing hit has a score of -infinity
+      weights[r] = std::exp(static_cast<double>(scores[r] - scores[0]) / temperature_);
+    double rest = std::accumulate(weights.begin(), weights.end(), 0.0);
+    std::vector<LabelId> labels;
+    for (std::size_t r = 0; r + 1 < k && rest > 0; ++r) {
+      if (weights[r] < options_.confidence * std::max(rest, 1.0)) break;  // the best weighs 1
+      labels.push_back(LabelId{static_cast<std::uint32_t>(best.ids[text * k + r])});
+      rest -= weights[r];
+    }
+    return labels;
+  }
+
+  void keep_agreed(const SearchResult& near, std::size_t text, std::vector<LabelId>& labels) const {
+    const auto k = static_cast<std::size_t>(near.k);
+    std::map<LabelId, std::size_t> votes;
+    std::size_t voters = 0;
+    for (std::size_t j = 0; j < k; ++j) {
+      const std::int64_t id = near.ids[text * k + j];
+      if (id == kNoId) break;
+      ++voters;
+      for (const LabelId label : set_.train[static_cast<std::size_t>(id)].labels) ++votes[label];
+    }
+    const double least = options_.agreement * static_cast<double>(std::max<std::size_t>(voters, 1));
+    std::erase_if(labels, [&](LabelId label) { return static_cast<double>(votes[label]) < least; });
+  }
+
+  const Encoder& encoder_;
+  const SelfTrainingOptions& options_;
+  const double temperature_;
+  const TrainingSet& set_;
+  std::unique_ptr<VectorIndex> labels_, documents_;  // the latter null where none are asked
+};
+
+// How the rule does where the labels are known.
+void judge(const PseudoLabeller& labeller, const std::vector<Example>& validation,
+           PseudoLabelReport& report) {
+  std::uint64_t given = 0, right = 0;
+  for (std::size_t first = 0; first < validation.size(); first += kChunk) {
+    std::vector<std::string> texts;
+    for (std::size_t i = first; i < std::min(first + kChunk, validation.size()); ++i)
+      texts.push_back(validation[i].text);
+    const auto found = labeller.labels_of(texts);
+    for (std::size_t i = 0; i < found.size(); ++i)
+      for (const LabelId label : found[i]) {
+        ++given;
+        right += std::ranges::binary_search(validation[first + i].labels, label);
+      }
+  }
+  if (given > 0) report.precision = 100 * static_cast<double>(right) / static_cast<double>(given);
+}
+
+}  // namespace
+
+void SelfTrainingOptions::validate() const {
+  const auto in_range = [](std::string_view key, auto number, auto least, auto most) {
+    ensure(number >= least && number <= most, ErrorKind::kInvalidInput,
+           fmt::format("self_train.{} is {}, but must lie in {} to {}", key, number, least, most));
+  };
+  in_range("confidence", confidence, 0.01, 1.0);
+  in_range("neighbours", neighbours, 0, 1024);
+  in_range("agreement", agreement, 0.0, 1.0);
+}
+
+PseudoLabelReport add_pseudo_labelled(const Encoder& encoder, const SelfTrainingOptions& options,
+                                      double temperature, TrainingSet& set,
+                                      const Progress& progress) {
+  ensure(set.text_kind == TextKind::kNatural, ErrorKind::kInvalidInput,
+         "self-training: the corpus has sparse features, but unlabelled documents are texts; leave "
+         "self_train.documents empty");
+  LineReader lines(options.documents, kMaxLineBytes);
+  const PseudoLabeller labeller(encoder, options, temperature, set, progress);
+  PseudoLabelReport report;
+  judge(labeller, set.validation, report);
+  std::vector<Example> taken;  // added last: the labeller's voters are the training documents
+  std::vector<std::string> texts;
+  const auto label_texts = [&] {
+    progress.check("self-training");
+    const auto found = labeller.labels_of(texts);
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      ++report.read;
+      if (found[i].empty()) continue;
+      ++report.taken;
+      report.labels += found[i].size();
+      taken.push_back({.id = {},
+                       .key = fmt::format("self_train {}", report.read),
+                       .text = std::move(texts[i]),
+                       .labels = found[i],
+                       .excluded = {}});
+    }
+    texts.clear();
+    progress.update({.stage = "labelling documents",
+                     .done = report.read,
+                     .total = 0,
+                     .note = fmt::format("{} taken", report.taken)});
+  };
+  for (std::string_view line; lines.next(line);) {
+    texts.emplace_back(line);
+    if (texts.size() == kChunk) label_texts();
+  }
+  label_texts();
+  std::ranges::move(taken, std::back_inserter(set.train));
+  return report;
+}
+
+}  // namespace dexter
