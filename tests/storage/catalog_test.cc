@@ -205,12 +205,13 @@ TEST(CorpusWriter, ReplacesTheCorpusAndAllThatWasMadeOfIt) {
   {
     CorpusWriter corpus(catalog);
     corpus.add_label("only", "Only", "only");
-    EXPECT_EQ(corpus.commit({}).number, 2u);
+    EXPECT_EQ(corpus.commit({}, {{"first", "[]"}}).number, 2u);
   }
   EXPECT_EQ(catalog.manifest().trained, std::nullopt);
   EXPECT_EQ(catalog.manifest().generation, std::nullopt);
   EXPECT_EQ(catalog.manifest().next_label, 1u);
   EXPECT_EQ(catalog.note("history"), std::nullopt);
+  EXPECT_EQ(catalog.note("first"), "[]");
   EXPECT_THAT(catalog.label_changes(), IsEmpty());
   EXPECT_THAT(examples_of(catalog, Split::kTrain), IsEmpty());
   EXPECT_EQ(catalog.find_label("animals"), std::nullopt);
