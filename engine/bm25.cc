@@ -99,9 +99,21 @@ double idf(std::size_t rows, std::size_t holders) {
 constexpr std::size_t kLongList = 2048;
 // Sums of floats may end above the sum of their bounds by as much.
 constexpr float kRounding = 1.0001F;
+// Postings read one after another in the time in which one is found.
+constexpr std::size_t kFindCost = 16;
 
-// The k-th largest sum of the rows `touched`, of which there are k or more.
+// Whether k of the rows `touched` have more than `bound`.
+bool have_more(std::span<const std::uint32_t> touched, std::span<const float> sums, std::size_t k,
+               float bound) {
+  std::size_t found = 0;
+  for (const std::uint32_t row : touched)
+    if (sums[row] > bound && ++found == k) return true;
+  return false;
+}
+
+// The k-th largest sum of the rows `touched`; 0 where they are fewer.
 float kth_of(std::span<const std::uint32_t> touched, std::span<const float> sums, std::size_t k) {
+  if (touched.size() < k) return 0;
   std::vector<float> values;
   values.reserve(touched.size());
   for (const std::uint32_t row : touched) values.push_back(sums[row]);
@@ -135,11 +147,13 @@ struct Bm25Index::Impl {
   struct Word {
     std::span<const Hit> postings;
     float count = 0;
-    float most = 0;  // that a row can get of it
+    float most = 0;  // that a row can get of it and of the words after it
+    const Hit* find(std::uint32_t row, std::size_t rows) const;
   };
 
   std::vector<Word> words_of(std::string_view query) const;
-  static void complete(std::vector<Hit>& hits, std::span<const Word> words, float kth, float most);
+  void complete(std::vector<std::uint32_t>& touched, std::span<float> sums,
+                std::span<const Word> words, std::size_t k) const;
   void take(Counts&& counts, std::span<const std::uint32_t> lengths);
   void look_at_own();
   std::string_view word(std::size_t place) const;
@@ -259,6 +273,7 @@ Bm25Index Bm25Index::load(const fs::path& root, const FileRef& ref) {
   impl->posting_ends = section_of<std::uint64_t>(file, "posting_ends");
   impl->postings = section_of<Hit>(file, "postings");
   if (!impl->is_whole()) refuse("its parts contradict each other");
+  Stemmer{impl->options.stemmer};  // refuses one that this build lacks
   return Bm25Index(std::move(impl));
 }
 
@@ -276,21 +291,50 @@ std::vector<Bm25Index::Impl::Word> Bm25Index::Impl::words_of(std::string_view qu
   std::stable_sort(words.begin(), words.end(), [](const Word& a, const Word& b) {
     return a.postings.size() < b.postings.size();
   });
+  float most = 0;
+  for (auto word = words.rbegin(); word != words.rend(); ++word) word->most = most += word->most;
+  for (Word& word : words) word.most *= kRounding;
   return words;
 }
 
-// Adds what `words` give to the `hits` that may still be among the k best, and drops the others.
-void Bm25Index::Impl::complete(std::vector<Hit>& hits, std::span<const Word> words, float kth,
-                               float most) {
-  std::erase_if(hits, [&](const Hit& hit) { return hit.score + most < kth; });
-  for (Hit& hit : hits)
-    for (const Word& word : words) {
-      const auto found =
-          std::lower_bound(word.postings.begin(), word.postings.end(), hit.row,
-                           [](const Hit& a, std::uint32_t row) { return a.row < row; });
-      if (found != word.postings.end() && found->row == hit.row)
-        hit.score += word.count * found->score;
+// The posting of a row, null where it does not hold the word. Rows are spread evenly, so that the
+// search starts about where it ends.
+const Bm25Index::Hit* Bm25Index::Impl::Word::find(std::uint32_t row, std::size_t rows) const {
+  const Hit* const first = postings.data();
+  const std::size_t size = postings.size();
+  const std::size_t guess = static_cast<std::size_t>(static_cast<std::uint64_t>(row) *
+                                                     static_cast<std::uint64_t>(size) / rows);
+  std::size_t low = guess, high = guess, step = 16;
+  if (first[guess].row < row) {
+    for (; high < size && first[high].row < row; step *= 2) low = high, high += step;
+    high = std::min(high, size);
+  } else {
+    for (; low > 0 && first[low].row >= row; step *= 2) high = low, low -= std::min(low, step);
+  }
+  const Hit* found = std::lower_bound(first + low, first + high, row,
+                                      [](const Hit& a, std::uint32_t b) { return a.row < b; });
+  return found != first + size && found->row == row ? found : nullptr;
+}
+
+// Adds what `words` give to the rows `touched` that may still be among the k best, and drops the
+// others: word by word, so that each is asked of fewer rows than the one before.
+void Bm25Index::Impl::complete(std::vector<std::uint32_t>& touched, std::span<float> sums,
+                               std::span<const Word> words, std::size_t k) const {
+  for (const Word& word : words) {
+    const float kth = kth_of(touched, sums, k);
+    std::erase_if(touched, [&](std::uint32_t row) {
+      const bool hopeless = sums[row] + word.most < kth;
+      if (hopeless) sums[row] = 0;
+      return hopeless;
+    });
+    if (word.postings.size() < kFindCost * touched.size()) {
+      for (const Hit& hit : word.postings)
+        if (sums[hit.row] != 0) sums[hit.row] += word.count * hit.score;
+    } else {
+      for (const std::uint32_t row : touched)
+        if (const Hit* found = word.find(row, rows)) sums[row] += word.count * found->score;
     }
+  }
 }
 
 // The words are taken from the rarest on; once what the rest can give lifts no further row among
@@ -298,32 +342,28 @@ void Bm25Index::Impl::complete(std::vector<Hit>& hits, std::span<const Word> wor
 // Flood, "Query Evaluation: Strategies and Optimizations", 1995).
 std::vector<Bm25Index::Hit> Bm25Index::search(std::string_view query, std::size_t k,
                                               const Filter& filter) const {
+  if (k == 0) return {};
   const std::vector<Impl::Word> words = impl_->words_of(query);
-  float most = 0;
-  for (const Impl::Word& word : words) most += word.most;
   // Sums of one thread, zero again when it leaves.
   thread_local std::vector<float> sums;
   sums.resize(std::max(sums.size(), impl_->rows));
   std::vector<std::uint32_t> touched;
   std::size_t taken = 0;
-  float kth = 0;
-  for (; taken < words.size(); most -= words[taken++].most) {
-    if (words[taken].postings.size() > kLongList && touched.size() >= k && k > 0) {
-      kth = filter ? 0 : kth_of(touched, sums, k);
-      if (kth > most * kRounding) break;
-    }
-    for (const Hit& hit : words[taken].postings) {
+  for (; taken < words.size(); ++taken) {
+    const Impl::Word& word = words[taken];
+    if (!filter && word.postings.size() > kLongList && have_more(touched, sums, k, word.most))
+      break;
+    for (const Hit& hit : word.postings) {
       if (sums[hit.row] == 0) touched.push_back(hit.row);
-      sums[hit.row] += words[taken].count * hit.score;
+      sums[hit.row] += word.count * hit.score;
     }
   }
+  impl_->complete(touched, sums, std::span(words).subspan(taken), k);
   std::vector<Hit> hits;
   for (const std::uint32_t row : touched) {
     const float score = std::exchange(sums[row], 0.0F);
     if (!filter || filter(row)) hits.push_back({row, score});
   }
-  if (taken < words.size())
-    Impl::complete(hits, std::span(words).subspan(taken), kth, most * kRounding);
   const auto kept = static_cast<std::ptrdiff_t>(std::min(k, hits.size()));
   std::partial_sort(hits.begin(), hits.begin() + kept, hits.end(), is_better);
   hits.resize(static_cast<std::size_t>(kept));

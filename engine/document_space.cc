@@ -6,6 +6,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include "index/in_threads.h"
 #include "storage/error.h"
 
 namespace dexter {
@@ -80,6 +81,13 @@ DocumentRanking DocumentSpace::by_words(std::string_view text, std::size_t k) co
     const DocumentId id = parts_->table.id(hit.row);
     if (find_change(id) == nullptr) result.push_back({id, hit.score / hits.front().score});
   }
+  return result;
+}
+
+std::vector<DocumentRanking> DocumentSpace::by_words(std::span<const std::string> texts,
+                                                     std::size_t k) const {
+  std::vector<DocumentRanking> result(texts.size());
+  in_threads(texts.size(), [&](std::size_t i) { result[i] = by_words(texts[i], k); });
   return result;
 }
 

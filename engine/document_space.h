@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -34,6 +35,8 @@ class DocumentSpace {
   // The k that share most words with `text`, by BM25: scores over the best one's. None in a sparse
   // corpus; documents added since the index was built are not among them.
   DocumentRanking by_words(std::string_view text, std::size_t k) const;
+  // Each of several texts, side by side in threads; the same for any number of them.
+  std::vector<DocumentRanking> by_words(std::span<const std::string> texts, std::size_t k) const;
   // Those of a document when it was indexed or added, ascending, although some may have been
   // removed since.
   std::span<const LabelId> labels(DocumentId id) const;

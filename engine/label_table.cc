@@ -24,11 +24,17 @@ void LabelTable::shrink_to_fit() {
   bytes_.shrink_to_fit();
 }
 
-std::optional<Label> LabelTable::find(LabelId id) const {
+const LabelTable::Row* LabelTable::row_of(LabelId id) const {
   const auto row = std::lower_bound(rows_.begin(), rows_.end(), id,
                                     [](const Row& r, LabelId wanted) { return r.id < wanted; });
-  if (row == rows_.end() || row->id != id) return std::nullopt;
-  return label_of(*row);
+  return row == rows_.end() || row->id != id ? nullptr : &*row;
+}
+
+bool LabelTable::has(LabelId id) const { return row_of(id) != nullptr; }
+
+std::optional<Label> LabelTable::find(LabelId id) const {
+  const Row* row = row_of(id);
+  return row == nullptr ? std::nullopt : std::optional(label_of(*row));
 }
 
 void LabelTable::scan(std::optional<LabelId> after,

@@ -18,6 +18,7 @@ class LabelTable {
   void add(const Label& label);
   void shrink_to_fit();
   std::optional<Label> find(LabelId id) const;
+  bool has(LabelId id) const;
   // By ascending id, from the first one after `after`; until `visit` returns false.
   void scan(std::optional<LabelId> after, const std::function<bool(Label&&)>& visit) const;
   std::size_t size() const { return rows_.size(); }
@@ -30,6 +31,7 @@ class LabelTable {
     bool text_is_name;
   };
   Label label_of(const Row& row) const;
+  const Row* row_of(LabelId id) const;  // null where there is none
 
   std::vector<Row> rows_;
   std::string bytes_;

@@ -13,6 +13,7 @@
 #include "engine/label_search.h"
 #include "engine/label_table.h"
 #include "engine/vote_fusion.h"
+#include "index/in_threads.h"
 #include "storage/error.h"
 
 namespace dexter {
@@ -124,8 +125,7 @@ struct RetrievalEngine::Impl {
   // Whether the label is there now.
   bool has(LabelId id) const {
     if (const ChangedLabel* changed = search.find_change(id)) return !changed->change.removed;
-    return base->names ? base->names->find(id).has_value()
-                       : base->catalog.find_label(id).has_value();
+    return base->names ? base->names->has(id) : base->catalog.find_label(id).has_value();
   }
 
   // The label that has the key now.
@@ -171,12 +171,12 @@ void RetrievalEngine::Impl::add_votes(EmbeddingView queries, std::span<const std
           },
       .vote_weight = [&](LabelId id) { return base->priors.vote_weight(id, votes.rarity); }};
   const std::vector<DocumentRanking> near = space->nearest(queries, votes.neighbours);
-  for (std::size_t i = 0; i < answers.size(); ++i) {
+  in_threads(answers.size(), [&](std::size_t i) {
     const DocumentRanking alike =
         texts.empty() ? DocumentRanking{}
                       : space->by_words(texts[i], static_cast<std::size_t>(votes.neighbours));
     answers[i] = fused(answers[i], voters(votes, near[i], alike), votes, lookup, kept);
-  }
+  });
 }
 
 RetrievalEngine::RetrievalEngine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

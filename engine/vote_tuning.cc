@@ -66,14 +66,15 @@ class Trial {
       const EmbeddingMatrix queries =
           encoder_.encode(std::span(std::as_const(texts_)).subspan(first, count));
       auto labels = labels_.rank(queries, widest.pool, {});
-      auto near = documents_.nearest(queries, 2 * widest.neighbours);
+      const int wide = 2 * widest.neighbours;
+      auto near = documents_.nearest(queries, wide);
+      auto by_words = documents_.by_words(std::span(std::as_const(texts_)).subspan(first, count),
+                                          static_cast<std::size_t>(wide));
       for (std::size_t i = 0; i < count; ++i) {
         Case& found = cases_[first + i];
         found.labels = std::move(labels[i]);
         found.near = seen(std::move(near[i]), widest.neighbours);
-        found.by_words = seen(
-            documents_.by_words(texts_[first + i], 2 * static_cast<std::size_t>(widest.neighbours)),
-            widest.neighbours);
+        found.by_words = seen(std::move(by_words[i]), widest.neighbours);
       }
     }
   }

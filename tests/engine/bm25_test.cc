@@ -145,6 +145,31 @@ TEST_F(RandomTexts, AreRankedAsScoringEachAloneDoes) {
   }
 }
 
+// Long lists, in which rows are looked up once no further one can be among the best: the answers
+// are those of reading every list to its end, which a filter makes search do, to the last bit.
+TEST(Bm25Index, FindsInLongListsWhatReadingThemAllFinds) {
+  std::mt19937 random(5);
+  const auto text = [&](std::size_t words) {
+    std::string result;
+    for (std::size_t i = 0; i < words; ++i) {
+      const double u = static_cast<double>(random() % 100000) / 100000;
+      // Zipf's law
+      result.append("w").append(std::to_string(static_cast<int>(std::exp(u * 7)))).append(" ");
+    }
+    return result;
+  };
+  std::vector<std::string> texts;
+  for (int i = 0; i < 20000; ++i) texts.push_back(text(2 + random() % 12));
+  const Bm25Index index = index_of({texts.begin(), texts.end()}, "none");
+  const auto all = [](std::uint32_t) { return true; };
+  for (int i = 0; i < 200; ++i) {
+    const std::string query = text(1 + random() % 20);
+    for (const std::size_t k : {1U, 10U, 100U})
+      ASSERT_EQ(index.search(query, k), index.search(query, k, all)) << query;
+  }
+  EXPECT_THAT(index.search("w1 w2", 0), IsEmpty());
+}
+
 TEST_F(RandomTexts, AreFoundAlikeInTheFile) {
   const testing::TempDir folder;
   const Bm25Index index(views_, {.k1 = 1.2, .b = 0.75, .stemmer = "none"});

@@ -17,6 +17,7 @@ TEST(LabelTable, GivesBackEveryLabelAsItCame) {
   table.shrink_to_fit();
   EXPECT_EQ(table.size(), 4u);
   for (const Label& label : labels) EXPECT_EQ(table.find(label.id), label);
+  for (const Label& label : labels) EXPECT_TRUE(table.has(label.id));
 }
 
 TEST(LabelTable, FindsNothingBetweenBeforeAndBehind) {
@@ -24,7 +25,10 @@ TEST(LabelTable, FindsNothingBetweenBeforeAndBehind) {
   EXPECT_EQ(table.find(LabelId{0}), std::nullopt);
   table.add({LabelId{2}, "a", "a", "a"});
   table.add({LabelId{5}, "b", "b", "b"});
-  for (const std::uint32_t id : {0u, 3u, 6u}) EXPECT_EQ(table.find(LabelId{id}), std::nullopt);
+  for (const std::uint32_t id : {0u, 3u, 6u}) {
+    EXPECT_EQ(table.find(LabelId{id}), std::nullopt);
+    EXPECT_FALSE(table.has(LabelId{id}));
+  }
 }
 
 }  // namespace
