@@ -1,7 +1,7 @@
 """A server under mixed reads and writes for long: whether its memory and its descriptors stay.
 
-usage: serve_soak.py DEXTER HTTP_LOAD STORE [MINUTES [TEXTS]]      30 minutes by default; works on a copy of the store
-An open loop of 1,000 queries a second (`http_load`; of TEXTS, a file, if given), and labels put and removed, about 20
+usage: serve_soak.py DEXTER HTTP_LOAD STORE [MINUTES [TEXTS [RATE]]]      30 minutes by default; works on a copy of the store
+An open loop of RATE queries a second, 1,000 by default (`http_load`; of TEXTS, a file, if given), and labels put and removed, about 20
 a second; a compaction every 5 minutes. After a warm-up of a tenth of the time, at least a minute, memory and
 descriptors are read every 5 seconds. Prints one JSON object.
 """
@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "tools"))
 from served_store import start  # first: it makes the client importable
 from dexter_client import Client, DexterError, Label
 
-RATE, LABELS, COMPACT_S, READ_S = 1000, 500, 300, 5
+LABELS, COMPACT_S, READ_S = 500, 300, 5
 
 
 def write(url, stop, counts):
@@ -59,13 +59,14 @@ def growth(values):
 def main():
     binary, http_load, store = sys.argv[1:4]
     seconds = 60 * float(sys.argv[4]) if len(sys.argv) > 4 else 1800
+    rate = sys.argv[6] if len(sys.argv) > 6 else "1000"
     warm_up = max(60, seconds / 10)
     counts = {"changes": 0, "compactions": 0, "failed": []}
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "store"
         shutil.copytree(store, copy)
         server, url = start(binary, copy)
-        arguments = [http_load, "--port", url.split(":")[2], "--rate", str(RATE), "--seconds", str(seconds),
+        arguments = [http_load, "--port", url.split(":")[2], "--rate", rate, "--seconds", str(seconds),
                      "--warm-up", "0", *(["--texts", sys.argv[5]] if len(sys.argv) > 5 else [])]
         stop = threading.Event()
         writer = threading.Thread(target=write, args=(url, stop, counts))
