@@ -84,11 +84,19 @@ TEST_F(TransformerFlow, TeachesABagEncoder) {
       ErrorKind::kNotFound, [&] { run(store); }, "absent");
 }
 
-TEST_F(TransformerFlow, TheBagEncoderRefusesToLearnNothing) {
+TEST_F(TransformerFlow, ABagEncoderOfNoEpochsIsAsItWasDrawn) {
   config_.encoder.kind = "bag";
   const std::filesystem::path store = tiny::import_store(folder_.path());
-  expect_error(
-      ErrorKind::kInvalidInput, [&] { run(store); }, "train.epochs is 0", "bag");
+  const TrainReport drawn = run(store);
+  EXPECT_EQ(drawn.best_epoch, 0);
+  {
+    Catalog catalog = Catalog::open(store, OpenMode::kWrite);
+    build_generation(catalog, config_, {});
+  }
+  const std::vector<std::string> text{"chess"};
+  EXPECT_EQ(RetrievalEngine::open(store).rank(text, 3)[0].size(), 3u);
+  config_.train.epochs = 1;
+  EXPECT_NE(run(store).encoder.fingerprint, drawn.encoder.fingerprint);
 }
 
 }  // namespace
