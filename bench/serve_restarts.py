@@ -76,7 +76,7 @@ def main():
             generations.names[writer.compact()["generation"]] = f"version {number}"
 
         def start_reader(name):
-            return start(binary, store, "--set", "serve.read_only=true", "--port", str(ports[name]))[0]
+            return start(binary, store, "--set", "serve.read_only=true", port=ports[name])[0]
 
         write_generation(0)
         servers = {name: start_reader(name) for name in ("a", "b")}

@@ -33,9 +33,9 @@ def make_store(binary, folder):
     return store
 
 
-def start(binary, store, *arguments):
-    """A server on a free port, once it is ready, and its address."""
-    server = subprocess.Popen([binary, "serve", "--store", store, "--port", "0", "--threads", "1", *arguments],
+def start(binary, store, *arguments, port=0):
+    """A server on a port, by default a free one, once it is ready, and its address."""
+    server = subprocess.Popen([binary, "serve", "--store", store, "--port", str(port), "--threads", "1", *arguments],
                               stderr=subprocess.PIPE, text=True)
     seen = ""
     for line in server.stderr:
