@@ -1,9 +1,10 @@
 """A server under mixed reads and writes for long: whether its memory and its descriptors stay.
 
-usage: serve_soak.py DEXTER HTTP_LOAD STORE [MINUTES [TEXTS [RATE]]]      30 minutes by default; works on a copy of the store
-An open loop of RATE queries a second, 1,000 by default (`http_load`; of TEXTS, a file, if given), and labels put and removed, about 20
-a second; a compaction every 5 minutes. After a warm-up of a tenth of the time, at least a minute, memory and
-descriptors are read every 5 seconds. Prints one JSON object.
+usage: serve_soak.py DEXTER HTTP_LOAD STORE [MINUTES [TEXTS [RATE]]]
+
+For 30 minutes by default, on a copy of the store: an open loop of RATE queries a second, 1,000 by default (`http_load`;
+of TEXTS, a file, if given), and labels put and removed, about 20 a second; a compaction every 5 minutes. After a
+warm-up of a tenth of the time, at least a minute, memory and descriptors are read every 5 seconds. Prints one JSON object.
 """
 import json
 import shutil

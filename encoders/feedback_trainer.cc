@@ -14,6 +14,7 @@
 
 #include "encoders/bag_model.h"
 #include "encoders/bag_side.h"
+#include "encoders/option_range.h"
 #include "encoders/ranking_loss.h"
 #include "encoders/score_step.h"
 #include "encoders/table_optimizer.h"
@@ -25,12 +26,6 @@ namespace {
 
 constexpr double kWarmup = 0.05;
 constexpr double kNetworkShare = 0.1;  // of the tables' rate, for the residual layers
-
-template <class T>
-void in_range(std::string_view key, T number, T least, T most) {
-  ensure(number >= least && number <= most, ErrorKind::kInvalidInput,
-         fmt::format("demos.{} is {}, but must lie in {} to {}", key, number, least, most));
-}
 
 // Which task's lists a step takes, and which of them: each task's lists come in turn, shuffled anew
 // when all were taken; tasks come by chance.
@@ -247,19 +242,19 @@ class FeedbackTrainer {
 void FeedbackOptions::validate() const {
   ensure(loss == "udr" || loss == "epr", ErrorKind::kInvalidInput,
          fmt::format("demos.loss is \"{}\"; choose \"udr\" or \"epr\"", loss));
-  in_range("rounds", rounds, 1, 100);
-  in_range("epochs", epochs, 1, 10'000);
-  in_range("candidates", candidates, 2, 10'000);
-  in_range("list", list, 2, 1000);
-  in_range("extremes", extremes, 1, 1000);
-  in_range("batch", batch, 2, 1 << 14);
-  in_range("rank_weight", rank_weight, 0.0, 1.0);
-  in_range("temperature", temperature, 1e-3, 10.0);
-  in_range("task_alpha", task_alpha, 0.0, 1.0);
-  in_range("learning_rate", learning_rate, 0.0, 10.0);
-  in_range("feature_dropout", feature_dropout, 0.0, 0.95);
-  in_range("inputs", inputs, 0, 1 << 30);
-  in_range("outputs", outputs, 0, 10'000);
+  ensure_in_range("demos", "rounds", rounds, 1, 100);
+  ensure_in_range("demos", "epochs", epochs, 1, 10'000);
+  ensure_in_range("demos", "candidates", candidates, 2, 10'000);
+  ensure_in_range("demos", "list", list, 2, 1000);
+  ensure_in_range("demos", "extremes", extremes, 1, 1000);
+  ensure_in_range("demos", "batch", batch, 2, 1 << 14);
+  ensure_in_range("demos", "rank_weight", rank_weight, 0.0, 1.0);
+  ensure_in_range("demos", "temperature", temperature, 1e-3, 10.0);
+  ensure_in_range("demos", "task_alpha", task_alpha, 0.0, 1.0);
+  ensure_in_range("demos", "learning_rate", learning_rate, 0.0, 10.0);
+  ensure_in_range("demos", "feature_dropout", feature_dropout, 0.0, 0.95);
+  ensure_in_range("demos", "inputs", inputs, 0, 1 << 30);
+  ensure_in_range("demos", "outputs", outputs, 0, 10'000);
 }
 
 FeedbackRun train_on_feedback(const std::filesystem::path& root, const FileRef& start,

@@ -5,18 +5,14 @@
 
 #include <cmath>
 
+#include "encoders/option_range.h"
 #include "encoders/row_kernels.h"
-#include "storage/error.h"
 
 namespace dexter {
 
 void TeacherOptions::validate() const {
-  const auto in_range = [](std::string_view key, double number, double least, double most) {
-    ensure(number >= least && number <= most, ErrorKind::kInvalidInput,
-           fmt::format("teacher.{} is {}, but must lie in {} to {}", key, number, least, most));
-  };
-  in_range("weight", weight, 0.0, 1.0);
-  in_range("temperature", temperature, 1e-3, 10.0);
+  ensure_in_range("teacher", "weight", weight, 0.0, 1.0);
+  ensure_in_range("teacher", "temperature", temperature, 1e-3, 10.0);
 }
 
 double learn_from_teacher(std::span<float> student, std::span<float> teacher, double weight,

@@ -7,16 +7,11 @@
 #include <chrono>
 
 #include "encoders/bag_trainer.h"
+#include "encoders/option_range.h"
 #include "encoders/training_run.h"
 
 namespace dexter {
 namespace {
-
-template <class T>
-void in_range(std::string_view key, T number, T least, T most) {
-  ensure(number >= least && number <= most, ErrorKind::kInvalidInput,
-         fmt::format("{} is {}, but must lie in {} to {}", key, number, least, most));
-}
 
 void multiple_of_16(std::string_view key, int number) {
   ensure(number % 16 == 0, ErrorKind::kInvalidInput,
@@ -40,53 +35,53 @@ void EncoderOptions::validate() const {
          fmt::format("encoder.kind is \"{}\", which this build does not have; choose \"bag\" or "
                      "\"transformer\"",
                      kind));
-  in_range("encoder.dim", dim, 16, 4096);
+  ensure_in_range("encoder", "dim", dim, 16, 4096);
   multiple_of_16("encoder.dim", dim);
-  in_range("encoder.blocks", blocks, 0, 64);
+  ensure_in_range("encoder", "blocks", blocks, 0, 64);
   ensure(dim % (16 * block_count()) == 0, ErrorKind::kInvalidInput,
          fmt::format(
              "encoder.dim is {}, but must be a multiple of 16 in each of the {} encoder.blocks",
              dim, blocks));
-  in_range("encoder.hidden", hidden, 0, 4096);
+  ensure_in_range("encoder", "hidden", hidden, 0, 4096);
   multiple_of_16("encoder.hidden", hidden);
-  in_range("encoder.ngram", ngram, 0, 16);
-  in_range("encoder.short_ngram", short_ngram, 0, 16);
-  in_range("encoder.pair_weight", pair_weight, 0.0, 100.0);
-  in_range("encoder.ngram_weight", ngram_weight, 0.0, 100.0);
-  in_range("encoder.min_count", min_count, 1, 1'000'000);
-  in_range("encoder.max_features", max_features, 1, 1 << 28);
+  ensure_in_range("encoder", "ngram", ngram, 0, 16);
+  ensure_in_range("encoder", "short_ngram", short_ngram, 0, 16);
+  ensure_in_range("encoder", "pair_weight", pair_weight, 0.0, 100.0);
+  ensure_in_range("encoder", "ngram_weight", ngram_weight, 0.0, 100.0);
+  ensure_in_range("encoder", "min_count", min_count, 1, 1'000'000);
+  ensure_in_range("encoder", "max_features", max_features, 1, 1 << 28);
 }
 
 void LossOptions::validate() const {
   make_loss(*this);
-  in_range("loss.temperature", temperature, 1e-3, 10.0);
-  in_range("loss.logit_adjustment", logit_adjustment, 0.0, 10.0);
-  in_range("loss.top_k", top_k, 0, 1 << 24);
-  in_range("loss.top_k_slope", top_k_slope, 1e-3, 100.0);
-  in_range("loss.threshold", threshold, -1.0, 1.0);
-  in_range("loss.focus", focus, 0.0, 10.0);
-  in_range("loss.correction", correction, 0.5, 1.0);
-  in_range("loss.margin", margin, 0.0, 2.0);
-  in_range("loss.margin_most", margin_most, margin, 2.0);
-  in_range("loss.hardest", hardest, 1, 1 << 24);
+  ensure_in_range("loss", "temperature", temperature, 1e-3, 10.0);
+  ensure_in_range("loss", "logit_adjustment", logit_adjustment, 0.0, 10.0);
+  ensure_in_range("loss", "top_k", top_k, 0, 1 << 24);
+  ensure_in_range("loss", "top_k_slope", top_k_slope, 1e-3, 100.0);
+  ensure_in_range("loss", "threshold", threshold, -1.0, 1.0);
+  ensure_in_range("loss", "focus", focus, 0.0, 10.0);
+  ensure_in_range("loss", "correction", correction, 0.5, 1.0);
+  ensure_in_range("loss", "margin", margin, 0.0, 2.0);
+  ensure_in_range("loss", "margin_most", margin_most, margin, 2.0);
+  ensure_in_range("loss", "hardest", hardest, 1, 1 << 24);
 }
 
 void TrainerOptions::validate() const {
-  in_range("train.epochs", epochs, 0, 10'000);
-  in_range("train.batch", batch, 1, 1 << 16);
-  in_range("train.negatives", negatives, 0, 1 << 24);
-  in_range("train.hard_negatives", hard_negatives, 0, 1024);
+  ensure_in_range("train", "epochs", epochs, 0, 10'000);
+  ensure_in_range("train", "batch", batch, 1, 1 << 16);
+  ensure_in_range("train", "negatives", negatives, 0, 1 << 24);
+  ensure_in_range("train", "hard_negatives", hard_negatives, 0, 1024);
   ensure(batches == "shuffled" || batches == "clustered", ErrorKind::kInvalidInput,
          fmt::format("train.batches is \"{}\", but must be shuffled or clustered", batches));
-  in_range("train.cluster", cluster, 2, 1 << 16);
-  in_range("train.learning_rate", learning_rate, 0.0, 10.0);
-  in_range("train.network_learning_rate", network_learning_rate, 0.0, 10.0);
-  in_range("train.warmup", warmup, 0.0, 1.0);
-  in_range("train.feature_dropout", feature_dropout, 0.0, 0.95);
-  in_range("train.validation_fraction", validation_fraction, 0.0, 0.5);
-  in_range("train.validation_documents", validation_documents, 1, 1 << 30);
-  in_range("train.patience", patience, 0, 10'000);
-  in_range("train.checkpoint_seconds", checkpoint_seconds, 0.0, 1e9);
+  ensure_in_range("train", "cluster", cluster, 2, 1 << 16);
+  ensure_in_range("train", "learning_rate", learning_rate, 0.0, 10.0);
+  ensure_in_range("train", "network_learning_rate", network_learning_rate, 0.0, 10.0);
+  ensure_in_range("train", "warmup", warmup, 0.0, 1.0);
+  ensure_in_range("train", "feature_dropout", feature_dropout, 0.0, 0.95);
+  ensure_in_range("train", "validation_fraction", validation_fraction, 0.0, 0.5);
+  ensure_in_range("train", "validation_documents", validation_documents, 1, 1 << 30);
+  ensure_in_range("train", "patience", patience, 0, 10'000);
+  ensure_in_range("train", "checkpoint_seconds", checkpoint_seconds, 0.0, 1e9);
 }
 
 void validate(const LossOptions& loss, const TrainerOptions& options) {

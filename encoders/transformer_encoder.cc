@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "encoders/bag_model.h"
+#include "encoders/option_range.h"
 #include "encoders/options_text.h"
 #include "encoders/transformer_tower.h"
 #include "encoders/wordpiece.h"
@@ -96,18 +97,14 @@ std::vector<int> TransformerOptions::prefixes() const {
 void TransformerOptions::validate() const {
   prefixes();
   if (pooling != "auto") pooling_named(pooling);
-  const auto in_range = [](std::string_view key, auto number, auto least, auto most) {
-    ensure(number >= least && number <= most, ErrorKind::kInvalidInput,
-           fmt::format("transformer.{} is {}, but must lie in {} to {}", key, number, least, most));
-  };
-  in_range("max_tokens", max_tokens, 0, 1 << 16);
-  in_range("dim", dim, 0, 1 << 15);
-  in_range("learning_rate", learning_rate, 0.0, 1.0);
-  in_range("weight_decay", weight_decay, 0.0, 1.0);
-  in_range("dropout", dropout, 0.0, 0.95);
-  in_range("average", average, 0.0, 0.999999);
-  in_range("clip", clip, 0.0, 1e9);
-  in_range("chunk_tokens", chunk_tokens, 1, 1 << 24);
+  ensure_in_range("transformer", "max_tokens", max_tokens, 0, 1 << 16);
+  ensure_in_range("transformer", "dim", dim, 0, 1 << 15);
+  ensure_in_range("transformer", "learning_rate", learning_rate, 0.0, 1.0);
+  ensure_in_range("transformer", "weight_decay", weight_decay, 0.0, 1.0);
+  ensure_in_range("transformer", "dropout", dropout, 0.0, 0.95);
+  ensure_in_range("transformer", "average", average, 0.0, 0.999999);
+  ensure_in_range("transformer", "clip", clip, 0.0, 1e9);
+  ensure_in_range("transformer", "chunk_tokens", chunk_tokens, 1, 1 << 24);
   ensure(device == "auto" || device == "cpu" || device == "cuda", ErrorKind::kInvalidInput,
          fmt::format("transformer.device is \"{}\", but must be auto, cpu or cuda", device));
   for (const std::string* prefix : {&document_prefix, &label_prefix})

@@ -131,6 +131,16 @@ Bm25Index index_words(std::span<const Demonstration> demos, const Bm25Options& o
   return {texts, options};
 }
 
+RowsOfTask rows_by_task(std::span<const Demonstration> demos) {
+  std::map<std::string, std::vector<std::int64_t>> rows;
+  for (std::size_t row = 0; row < demos.size(); ++row)
+    rows[demos[row].task].push_back(static_cast<std::int64_t>(row));
+  RowsOfTask sets;
+  for (auto& [task, members] : rows)
+    sets.emplace(task, std::make_shared<const IdSet>(std::move(members)));
+  return sets;
+}
+
 InputVectors::InputVectors(std::span<const Demonstration> demos, const BankEncoder& encoder,
                            const IndexOptions& options, const Progress& progress)
     : own_rows_(encoded(demos, encoder, progress)), rows_(own_rows_) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -10,6 +11,7 @@
 #include "encoders/encoder.h"
 #include "engine/bm25.h"
 #include "engine/demo_bank.h"
+#include "index/id_set.h"
 #include "index/vector_index.h"
 #include "storage/catalog.h"
 
@@ -50,6 +52,10 @@ BankEncoder find_bank_encoder(const std::filesystem::path& store, const Catalog&
 
 // Row i is demos[i].
 Bm25Index index_words(std::span<const Demonstration> demos, const Bm25Options& options);
+
+// The rows of each task.
+using RowsOfTask = std::map<std::string, std::shared_ptr<const IdSet>>;
+RowsOfTask rows_by_task(std::span<const Demonstration> demos);
 
 // Vectors of inputs, made or read where they lie.
 class InputVectors {

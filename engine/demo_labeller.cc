@@ -54,14 +54,10 @@ class GivenDemos {
   GivenDemos(const std::filesystem::path& store, const Catalog& bank)
       : demos_(load_bank(bank)),
         encoder_(find_bank_encoder(store, bank)),
-        words_(index_words(demos_, words_of(bank))) {
+        words_(index_words(demos_, words_of(bank))),
+        rows_of_task_(rows_by_task(demos_)) {
     if (encoder_.encoder)
       vectors_.emplace(demos_, encoder_, IndexOptions{.kind = "flat"}, Progress{});
-    std::map<std::string, std::vector<std::int64_t>> rows;
-    for (std::size_t row = 0; row < demos_.size(); ++row)
-      rows[demos_[row].task].push_back(static_cast<std::int64_t>(row));
-    for (auto& [task, own] : rows)
-      rows_of_task_.emplace(task, std::make_shared<const IdSet>(std::move(own)));
   }
   static Bm25Options words_of(const Catalog& bank) {
     Bm25Options options;
@@ -72,8 +68,8 @@ class GivenDemos {
   std::vector<Demonstration> demos_;
   BankEncoder encoder_;
   Bm25Index words_;
+  RowsOfTask rows_of_task_;
   std::optional<InputVectors> vectors_;  // where there is an encoder
-  std::map<std::string, std::shared_ptr<const IdSet>> rows_of_task_;
 };
 
 using Shares = std::map<std::string, double>;  // by output

@@ -34,7 +34,6 @@ struct Candidate {
   float score = 0;
 };
 using Candidates = std::vector<Candidate>;
-using RowsOfTask = std::map<std::string, std::shared_ptr<const IdSet>>;
 
 Candidates fused(const Candidates& a, const Candidates& b, std::size_t most) {
   std::map<std::uint32_t, float> scores;
@@ -105,21 +104,13 @@ struct DemoRetriever::Impl {
 };
 
 void DemoRetriever::Impl::find_tasks() {
-  const auto rows_below = [this](std::size_t end) {
-    std::map<std::string, std::vector<std::int64_t>> rows;
-    for (std::size_t row = 0; row < end; ++row)
-      rows[demos[row].task].push_back(static_cast<std::int64_t>(row));
-    RowsOfTask sets;
-    for (auto& [task, members] : rows)
-      sets.emplace(task, std::make_shared<const IdSet>(std::move(members)));
-    return sets;
-  };
-  rows_of_task = rows_below(demos.size());
+  rows_of_task = rows_by_task(demos);
   for (const Demonstration& demo : demos) {
     task_of.push_back(rows_of_task.at(demo.task).get());
     given += !demo.confidence;
   }
-  given_of_task = given == demos.size() ? rows_of_task : rows_below(given);
+  given_of_task =
+      given == demos.size() ? rows_of_task : rows_by_task(std::span(demos).first(given));
   std::vector<std::int64_t> ids(given);
   std::iota(ids.begin(), ids.end(), std::int64_t{0});
   given_rows = std::make_shared<const IdSet>(std::move(ids));

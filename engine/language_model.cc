@@ -11,6 +11,7 @@
 #include <spdlog/fmt/fmt.h>
 #include <boost/json.hpp>
 
+#include "encoders/option_range.h"
 #include "engine/http_client.h"
 #include "storage/error.h"
 #include "storage/file_io.h"
@@ -223,16 +224,12 @@ struct LanguageModel::Impl {
 };
 
 void LanguageModelOptions::validate() const {
-  const auto in_range = [](std::string_view key, auto value, auto least, auto most) {
-    ensure(value >= least && value <= most, ErrorKind::kInvalidInput,
-           fmt::format("lm.{} is {}, but must lie in {} to {}", key, value, least, most));
-  };
   ensure(method == "echo" || method == "prompt_logprobs", ErrorKind::kInvalidInput,
          fmt::format("lm.method is \"{}\"; choose \"echo\" or \"prompt_logprobs\"", method));
-  in_range("batch", batch, 1, 4096);
-  in_range("rate", rate, 0, 1'000'000);
-  in_range("timeout", timeout, 0.1, 86400.0);
-  in_range("retries", retries, 0, 1000);
+  ensure_in_range("lm", "batch", batch, 1, 4096);
+  ensure_in_range("lm", "rate", rate, 0, 1'000'000);
+  ensure_in_range("lm", "timeout", timeout, 0.1, 86400.0);
+  ensure_in_range("lm", "retries", retries, 0, 1000);
 }
 
 LanguageModel::LanguageModel(const LanguageModelOptions& options) {

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "encoders/option_range.h"
 #include "index/vector_index.h"
 #include "storage/line_reader.h"
 
@@ -126,13 +127,9 @@ void judge(const PseudoLabeller& labeller, const std::vector<Example>& validatio
 }  // namespace
 
 void SelfTrainingOptions::validate() const {
-  const auto in_range = [](std::string_view key, auto number, auto least, auto most) {
-    ensure(number >= least && number <= most, ErrorKind::kInvalidInput,
-           fmt::format("self_train.{} is {}, but must lie in {} to {}", key, number, least, most));
-  };
-  in_range("confidence", confidence, 0.01, 1.0);
-  in_range("neighbours", neighbours, 0, 1024);
-  in_range("agreement", agreement, 0.0, 1.0);
+  ensure_in_range("self_train", "confidence", confidence, 0.01, 1.0);
+  ensure_in_range("self_train", "neighbours", neighbours, 0, 1024);
+  ensure_in_range("self_train", "agreement", agreement, 0.0, 1.0);
 }
 
 PseudoLabelReport add_pseudo_labelled(const Encoder& encoder, const SelfTrainingOptions& options,

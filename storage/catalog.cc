@@ -267,13 +267,17 @@ void Catalog::scan_vectors(
     throw_hole("vectors", fmt::format("{} rows are there, {} were written", found, set.rows));
 }
 
-void Catalog::put_note(std::string_view name, std::string_view json) {
-  impl_->require_writable("writing a note");
+void CatalogState::put_note(RecordBatch& batch, std::string_view name, std::string_view json) {
   const std::string key = codec::note_key(name);
   std::string value;
   codec::encode_text(value, key, json);
-  RecordBatch batch(*impl_->records);
   batch.put(Family::kMeta, key, value);
+}
+
+void Catalog::put_note(std::string_view name, std::string_view json) {
+  impl_->require_writable("writing a note");
+  RecordBatch batch(*impl_->records);
+  CatalogState::put_note(batch, name, json);
   crash_point("catalog.before_note");
   impl_->records->write(batch);
   crash_point("catalog.note_written");

@@ -52,6 +52,7 @@ struct CatalogState {
   // Puts both into `batch`, writes it, and makes them current: the commit point.
   void commit(RecordBatch& batch, const Manifest& next, const codec::Counts& next_counts);
   void put_change(RecordBatch& batch, const LabelChange& change) const;
+  static void put_note(RecordBatch& batch, std::string_view name, std::string_view json);
   // Removes records that no manifest names: former and uncommitted corpora, uncommitted vectors.
   void remove_stale_records();
   // The files outside the catalog that the manifest names, relative to the store.

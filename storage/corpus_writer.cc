@@ -193,12 +193,7 @@ CorpusInfo CorpusWriter::commit(CorpusInfo info, const std::map<std::string, std
   RecordBatch batch(*corpus.store.records);
   corpus.put_frequencies(batch);
   batch.remove(Family::kMeta, codec::note_range());
-  for (const auto& [name, json] : notes) {
-    const std::string key = codec::note_key(name);
-    std::string value;
-    codec::encode_text(value, key, json);
-    batch.put(Family::kMeta, key, value);
-  }
+  for (const auto& [name, json] : notes) CatalogState::put_note(batch, name, json);
   crash_point("corpus.before_commit");
   corpus.store.commit(batch, next, codec::Counts{.labels = info.labels, .vectors = {}});
   corpus.committed = true;
