@@ -4,7 +4,6 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <cmath>
-#include <cstring>
 #include <unordered_map>
 #include <utility>
 
@@ -17,28 +16,12 @@
 namespace dexter {
 namespace {
 
-template <class T>
-std::span<const T> values_of(const SectionFileReader& file, std::string_view section,
-                             std::size_t count) {
-  const std::span<const std::byte> bytes = file.section(section);
-  ensure(bytes.size() == count * sizeof(T), ErrorKind::kCorrupt,
-         fmt::format("opening an encoder: section {} has {} bytes where {} belong; train again",
-                     section, bytes.size(), count * sizeof(T)));
-  return {reinterpret_cast<const T*>(bytes.data()), count};
-}
-
-template <class T>
-std::vector<T> copy_of(const SectionFileReader& file, std::string_view section, std::size_t count) {
-  const std::span<const T> values = values_of<T>(file, section, count);
-  return {values.begin(), values.end()};
-}
-
 // One layer a block.
 std::vector<ResidualLayer> read_layers(const SectionFileReader& file, std::string_view side,
                                        const EncoderOptions& o) {
   const std::size_t all = static_cast<std::size_t>(o.dim) * static_cast<std::size_t>(o.hidden);
-  const auto w1 = values_of<float>(file, fmt::format("{}_w1", side), all);
-  const auto w2 = values_of<float>(file, fmt::format("{}_w2", side), all);
+  const auto w1 = file.values<float>(fmt::format("{}_w1", side), all);
+  const auto w2 = file.values<float>(fmt::format("{}_w2", side), all);
   std::vector<ResidualLayer> layers(static_cast<std::size_t>(o.blocks));
   const std::size_t count = all / layers.size();
   for (std::size_t b = 0; b < layers.size(); ++b) {
@@ -59,14 +42,15 @@ class BagEncoder final : public Encoder {
     options_.blocks = options_.block_count();
     features_ = feature_options(options_);
     const std::size_t rows = file_.section("feature_hashes").size() / sizeof(std::uint64_t);
-    vocabulary_ = FeatureVocabulary(copy_of<std::uint64_t>(file_, "feature_hashes", rows));
+    const auto hashes = file_.values<std::uint64_t>("feature_hashes", rows);
+    vocabulary_ = FeatureVocabulary({hashes.begin(), hashes.end()});
     const auto width = static_cast<std::size_t>(options_.dim);
-    table_ = values_of<std::uint16_t>(file_, "feature_vectors", rows * width);
+    table_ = file_.values<std::uint16_t>("feature_vectors", rows * width);
     document_layers_ = read_layers(file_, "document", options_);
     label_layers_ = read_layers(file_, "label", options_);
     const std::size_t labels = file_.section("label_fingerprints").size() / sizeof(std::uint64_t);
-    free_ = values_of<std::uint16_t>(file_, "free_vectors", labels * width);
-    const auto known = values_of<std::uint64_t>(file_, "label_fingerprints", labels);
+    free_ = file_.values<std::uint16_t>("free_vectors", labels * width);
+    const auto known = file_.values<std::uint64_t>("label_fingerprints", labels);
     for (std::size_t i = 0; i < labels; ++i) free_row_.emplace(known[i], i);
   }
 

@@ -7,7 +7,6 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
-#include <cstring>
 #include <random>
 
 #include "encoders/options_text.h"
@@ -54,23 +53,12 @@ void add_weights(SectionFileWriter& file, std::string_view name, const BagModel&
   file.end();
 }
 
-template <class T>
-std::vector<T> values_of(const SectionFileReader& file, std::string_view name, std::size_t count) {
-  const std::span<const std::byte> bytes = file.section(name);
-  ensure(bytes.size() == count * sizeof(T), ErrorKind::kCorrupt,
-         fmt::format("reading an encoder: section {} has {} bytes where {} belong; train again",
-                     name, bytes.size(), count * sizeof(T)));
-  std::vector<T> values(count);
-  if (count > 0) std::memcpy(values.data(), bytes.data(), bytes.size());
-  return values;
-}
-
 // The inverse of add_halves and of add_weights, for `rows` rows of all blocks.
 void read_halves(const SectionFileReader& file, std::string_view name, std::size_t rows,
                  BagModel& model, std::vector<float> BagBlock::*values) {
   const auto dim = static_cast<std::size_t>(model.options.dim);
   const auto width = static_cast<std::size_t>(model.width());
-  const auto halves = values_of<std::uint16_t>(file, name, rows * dim);
+  const auto halves = file.values<std::uint16_t>(name, rows * dim);
   for (std::size_t b = 0; b < model.blocks.size(); ++b) {
     std::vector<float>& out = model.blocks[b].*values;
     out.resize(rows * width);
@@ -82,7 +70,7 @@ void read_halves(const SectionFileReader& file, std::string_view name, std::size
 void read_weights(const SectionFileReader& file, std::string_view name, BagModel& model,
                   ResidualLayer BagBlock::*layer, std::vector<float> ResidualLayer::*weights) {
   const auto own = static_cast<std::size_t>(model.width() * model.options.hidden);
-  const auto all = values_of<float>(file, name, own * model.blocks.size());
+  const auto all = file.values<float>(name, own * model.blocks.size());
   auto first = all.begin();
   for (BagBlock& block : model.blocks) {
     const auto last = first + static_cast<std::ptrdiff_t>(own);
@@ -145,8 +133,10 @@ BagModel BagModel::read(const SectionFileReader& file) {
   model.blocks.resize(static_cast<std::size_t>(model.options.blocks));
   const std::size_t features = file.section("feature_hashes").size() / sizeof(std::uint64_t);
   const std::size_t labels = file.section("label_fingerprints").size() / sizeof(std::uint64_t);
-  model.vocabulary = FeatureVocabulary(values_of<std::uint64_t>(file, "feature_hashes", features));
-  model.label_fingerprints = values_of<std::uint64_t>(file, "label_fingerprints", labels);
+  const auto hashes = file.values<std::uint64_t>("feature_hashes", features);
+  model.vocabulary = FeatureVocabulary({hashes.begin(), hashes.end()});
+  const auto fingerprints = file.values<std::uint64_t>("label_fingerprints", labels);
+  model.label_fingerprints.assign(fingerprints.begin(), fingerprints.end());
   read_halves(file, "feature_vectors", features, model, &BagBlock::table);
   read_halves(file, "free_vectors", labels, model, &BagBlock::free_vectors);
   read_weights(file, "document_w1", model, &BagBlock::document_layer, &ResidualLayer::w1);
@@ -154,6 +144,16 @@ BagModel BagModel::read(const SectionFileReader& file) {
   read_weights(file, "label_w1", model, &BagBlock::label_layer, &ResidualLayer::w1);
   read_weights(file, "label_w2", model, &BagBlock::label_layer, &ResidualLayer::w2);
   return model;
+}
+
+BagModel BagModel::load(const std::filesystem::path& root, const FileRef& ref) {
+  const SectionFileReader file(root, ref, "encoder", kEncoderFileVersion);
+  const std::string kind = OptionsReader(file.text("options")).value("kind");
+  ensure(kind == "bag", ErrorKind::kInvalidInput,
+         fmt::format("training on: {} holds an encoder of kind {}, but only a bag encoder can be "
+                     "trained on from its file; train one with --encoder bag",
+                     ref.name, kind));
+  return read(file);
 }
 
 FileRef BagModel::save(const std::filesystem::path& root, const std::string& name) const {

@@ -99,7 +99,7 @@ std::string problem_name(int status) { return fmt::format("Problem{}", status); 
 
 json::object problem_response(int status) {
   json::object response = {
-      {"description", json::string(reason_of(status))},
+      {"description", json::string(status_text(status))},
       {"content", {{"application/problem+json", {{"schema", reference("schemas", "Problem")}}}}}};
   if (status == 429 || status == 503 || status == 507)
     response["headers"] = {
@@ -123,7 +123,7 @@ json::object responses_of(const json::object& description, Access access) {
     json::object content =
         is_type ? json::object{{json::string_view(name), json::object()}}
                 : json::object{{"application/json", {{"schema", reference("schemas", name)}}}};
-    responses[status] = {{"description", json::string(reason_of(std::stoi(std::string(status))))},
+    responses[status] = {{"description", json::string(status_text(std::stoi(std::string(status))))},
                          {"content", std::move(content)}};
   }
   std::vector<int> problems = refusals(access);

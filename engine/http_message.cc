@@ -61,7 +61,7 @@ std::string_view HttpRequest::header(std::string_view name) const {
   return {};
 }
 
-std::string_view reason_of(int status) {
+std::string_view status_text(int status) {
   const auto* const found = std::find_if(kStatuses.begin(), kStatuses.end(),
                                          [&](const Status& row) { return row.code == status; });
   return found == kStatuses.end() ? "Unknown" : found->reason;
@@ -70,7 +70,7 @@ std::string_view reason_of(int status) {
 HttpReply problem(int status, std::string_view detail) {
   HttpReply reply{.status = status, .content_type = "application/problem+json"};
   reply.body = R"({"type":"about:blank","title":)";
-  append_json(reply.body, reason_of(status));
+  append_json(reply.body, status_text(status));
   reply.body += fmt::format(R"(,"status":{},"detail":)", status);
   append_json(reply.body, detail);
   reply.body += '}';

@@ -33,7 +33,7 @@ using ReplyFunction = std::function<void(HttpReply&&)>;
 using HttpHandler = std::function<void(HttpRequest&&, ReplyFunction)>;
 
 bool equals_ignoring_case(std::string_view a, std::string_view b);
-std::string_view reason_of(int status);  // "Not Found"
+std::string_view status_text(int status);  // "Not Found"
 
 // An RFC 9457 problem: {"type", "title", "status", "detail"}.
 HttpReply problem(int status, std::string_view detail);

@@ -11,7 +11,6 @@
 
 #include <spdlog/fmt/chrono.h>
 #include <spdlog/fmt/fmt.h>
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -28,7 +27,6 @@ using asio::awaitable;
 using Clock = std::chrono::steady_clock;
 
 // Errors as values: a client that goes away is no exception.
-constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kReadSize = 16384;
 constexpr std::size_t kBodyReadSize = 65536;
 // What is read and dropped of a refused request, so that its client sees the answer and not a
@@ -81,7 +79,7 @@ std::string head_of(const HttpReply& reply, bool keep_alive) {
   std::string head;
   head.reserve(256);
   fmt::format_to(std::back_inserter(head), "HTTP/1.1 {} {}\r\n", reply.status,
-                 reason_of(reply.status));
+                 status_text(reply.status));
   if (reply.status != 204 && reply.status != 304) {
     if (!reply.content_type.empty())
       fmt::format_to(std::back_inserter(head), "Content-Type: {}\r\n", reply.content_type);

@@ -4,8 +4,6 @@
 #include <utility>
 
 #include <spdlog/fmt/fmt.h>
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
 #include "storage/error.h"
@@ -17,8 +15,6 @@ namespace asio = boost::asio;
 namespace ssl = boost::asio::ssl;
 using asio::awaitable;
 using boost::system::error_code;
-
-constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 
 void check_loaded(const error_code& error, std::string_view option, const std::string& file) {
   ensure(

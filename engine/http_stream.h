@@ -6,15 +6,20 @@
 #include <string>
 #include <tuple>
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/stream.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 namespace dexter {
 
 // Inner header of the HTTP server: the bytes of one connection, in the clear or under TLS.
+
+// What the server's coroutines wait with: an error is a value, not an exception.
+inline constexpr auto kTuple = boost::asio::as_tuple(boost::asio::use_awaitable);
 
 using TlsContext = std::shared_ptr<boost::asio::ssl::context>;
 // TLS 1.2 and later, with a certificate (PEM, its chain after it) and its key. Null where both

@@ -9,7 +9,7 @@ namespace {
 // Copying a row into the layout of a scan pays from this many queries on.
 constexpr std::size_t kFewQueries = 4;
 constexpr std::size_t kRowsAtOnce = 4096;
-constexpr std::size_t kRowsOfATask = 256;
+constexpr std::size_t kRowsOfAPiece = 256;
 
 struct Places {
   const RowSource& vectors;
@@ -19,9 +19,9 @@ struct Places {
 std::vector<Hit> one_query(std::span<const float> query, std::size_t k, const Places& rows) {
   const std::size_t count = rows.places.size();
   std::vector<Hit> hits(count);
-#pragma omp parallel for schedule(static) if (count > 2 * kRowsOfATask)
-  for (std::size_t first = 0; first < count; first += kRowsOfATask) {
-    const std::size_t taken = std::min(kRowsOfATask, count - first);
+#pragma omp parallel for schedule(static) if (count > 2 * kRowsOfAPiece)
+  for (std::size_t first = 0; first < count; first += kRowsOfAPiece) {
+    const std::size_t taken = std::min(kRowsOfAPiece, count - first);
     std::vector<Place> places(taken);
     for (std::size_t i = 0; i < taken; ++i)
       places[i] = {rows.places[first + i], rows.numbers[first + i]};
@@ -40,7 +40,7 @@ std::vector<Hit> many_queries(EmbeddingView queries, std::size_t k, const Places
     const std::size_t taken = std::min(kRowsAtOnce, rows.places.size() - first);
     RowBlocks blocks(taken, queries.dim());
     // Sixteen rows share their cache lines: a block is one thread's.
-#pragma omp parallel if (taken > kRowsOfATask)
+#pragma omp parallel if (taken > kRowsOfAPiece)
     {
       std::vector<float> room(static_cast<std::size_t>(queries.dim()));
 #pragma omp for schedule(static, RowBlocks::kLanes)

@@ -23,7 +23,7 @@ bool is_hidden(const CatalogState& store, DocumentId id) {
 }
 
 // The id of the document that has the key now.
-std::optional<DocumentId> id_of(const CatalogState& store, std::string_view key) {
+std::optional<DocumentId> document_id_of(const CatalogState& store, std::string_view key) {
   for (const Split split : {codec::kAdded, Split::kTrain}) {
     const std::string name = codec::document_name_key(store.corpus(), split, key);
     const auto value = store.records->get(Family::kDocumentKeys, name);
@@ -129,7 +129,7 @@ std::vector<DocumentChange> Catalog::put_documents(std::span<const Example> docu
   std::vector<DocumentChange> changes;
   RecordBatch batch(*store.records);
   for (std::size_t i = 0; i < documents.size(); ++i) {
-    if (const auto former = id_of(store, documents[i].key))
+    if (const auto former = document_id_of(store, documents[i].key))
       changes.push_back(hide(store, batch, *former, documents[i].key));
     changes.push_back(put_document(store, batch, documents[i], DocumentId{next++}, vectors.row(i)));
   }
@@ -146,7 +146,7 @@ std::vector<DocumentChange> Catalog::remove_documents(std::span<const std::strin
   std::vector<DocumentChange> changes;
   RecordBatch batch(*store.records);
   for (const std::string& key : std::set<std::string>(keys.begin(), keys.end()))
-    if (const auto id = id_of(store, key)) changes.push_back(hide(store, batch, *id, key));
+    if (const auto id = document_id_of(store, key)) changes.push_back(hide(store, batch, *id, key));
   if (changes.empty()) return changes;
   crash_point("documents.before_write");
   store.records->write(batch);
@@ -191,7 +191,7 @@ void Catalog::scan_documents(const std::function<void(Example&&)>& visit) const 
 }
 
 std::optional<Example> Catalog::find_document(std::string_view key) const {
-  const std::optional<DocumentId> id = id_of(*impl_, key);
+  const std::optional<DocumentId> id = document_id_of(*impl_, key);
   if (!id) return std::nullopt;
   return documents(std::span(&*id, 1)).front();
 }

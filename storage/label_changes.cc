@@ -34,7 +34,7 @@ void require_fitting(const CatalogState& store, std::span<const Label> labels,
   }
 }
 
-std::optional<LabelId> id_of(const CatalogState& store, std::string_view key) {
+std::optional<LabelId> label_id_of(const CatalogState& store, std::string_view key) {
   const std::string name_key = codec::label_name_key(store.corpus(), key);
   const auto value = store.records->get(Family::kLabelKeys, name_key);
   if (!value) return std::nullopt;
@@ -70,7 +70,7 @@ std::vector<LabelId> Catalog::put_labels(std::span<const Label> labels, Embeddin
   RecordBatch batch(*store.records);
   std::vector<LabelId> ids;
   for (std::size_t i = 0; i < labels.size(); ++i) {
-    auto id = id_of(store, labels[i].key);
+    auto id = label_id_of(store, labels[i].key);
     if (!id) {
       ensure(next.next_label < std::numeric_limits<std::uint32_t>::max(), ErrorKind::kInvalidInput,
              fmt::format("adding labels to {}: all {} ids are used", store.path.string(),
@@ -102,7 +102,7 @@ std::vector<LabelId> Catalog::remove_labels(std::span<const std::string> keys) {
   RecordBatch batch(*store.records);
   std::vector<LabelId> removed;
   for (const std::string& key : std::set<std::string>(keys.begin(), keys.end())) {
-    const auto id = id_of(store, key);
+    const auto id = label_id_of(store, key);
     if (!id) continue;
     --counts.labels;
     batch.remove(Family::kLabels, codec::label_key(store.corpus(), *id));

@@ -204,6 +204,16 @@ std::span<const std::byte> SectionFileReader::section(std::string_view name) con
   return std::as_bytes(std::span(text(name)));
 }
 
+std::span<const std::byte> SectionFileReader::section(std::string_view name,
+                                                      std::size_t bytes) const {
+  const std::span<const std::byte> found = section(name);
+  if (found.size() != bytes)
+    throw_corrupt(impl_->path, "section \"" + std::string(name) + "\" has " +
+                                   std::to_string(found.size()) + " bytes where " +
+                                   std::to_string(bytes) + " belong");
+  return found;
+}
+
 std::uint32_t SectionFileReader::version() const { return impl_->version; }
 
 void SectionFileReader::verify() const { impl_->verify(); }

@@ -66,6 +66,11 @@ class SectionFileReader {
 
   bool has(std::string_view name) const;
   std::span<const std::byte> section(std::string_view name) const;  // kCorrupt where absent
+  // As numbers; kCorrupt where the section does not hold `count` of them.
+  template <class T>
+  std::span<const T> values(std::string_view name, std::size_t count) const {
+    return {reinterpret_cast<const T*>(section(name, count * sizeof(T)).data()), count};
+  }
   std::string_view text(std::string_view name) const;
   std::uint32_t version() const;
   // Checks every section.
@@ -76,6 +81,7 @@ class SectionFileReader {
  private:
   friend void verify_section_file(const std::filesystem::path&);
   friend void verify_section_file(const std::filesystem::path&, const FileRef&);
+  std::span<const std::byte> section(std::string_view name, std::size_t bytes) const;
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

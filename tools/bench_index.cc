@@ -98,7 +98,7 @@ ExitCode run_bench(Context& context, BenchArguments arguments) {
   return ExitCode::kOk;
 }
 
-Runner add(CLI::App& app, Context& context) {
+Runner add_bench_index(CLI::App& app, Context& context) {
   const auto arguments = std::make_shared<BenchArguments>();
   for (const IndexKind& kind : index_kinds()) arguments->bench.kinds.emplace_back(kind.name);
   const char* group = "Vectors";
@@ -173,6 +173,6 @@ constinit const Verb kBenchIndexVerb = {
     .next = "dexter index --store my-store --kind KIND",
     .interrupted = "what was printed stands; nothing else was written",
     .needs_store = false,
-    .add = &add};
+    .add = &add_bench_index};
 
 }  // namespace dexter

@@ -33,7 +33,7 @@ ExitCode run_compact(Context& context) {
   return ExitCode::kOk;
 }
 
-Runner add(CLI::App&, Context& context) {
+Runner add_compact(CLI::App&, Context& context) {
   return [&context] { return run_compact(context); };
 }
 
@@ -53,6 +53,6 @@ constinit const Verb kCompactVerb = {
         "dexter compact --store my-store --json",
     .next = "dexter query --store my-store",
     .interrupted = "the store is as it was; the changes answer as before",
-    .add = &add};
+    .add = &add_compact};
 
 }  // namespace dexter

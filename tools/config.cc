@@ -83,7 +83,7 @@ ExitCode run_config(Context& context, const ConfigVerbArguments& arguments) {
   return ExitCode::kOk;
 }
 
-Runner add(CLI::App& app, Context& context) {
+Runner add_config(CLI::App& app, Context& context) {
   const auto arguments = std::make_shared<ConfigVerbArguments>();
   app.add_option("KEY", arguments->key, "print this key's value alone")->group("Choice");
   app.add_option("--write", arguments->write, "write the values to a file that --config reads")
@@ -110,6 +110,6 @@ constinit const Verb kConfigVerb = {
     .next = "dexter train --store my-store --config FILE --set KEY=VALUE",
     .interrupted = "nothing was changed",
     .needs_store = false,
-    .add = &add};
+    .add = &add_config};
 
 }  // namespace dexter

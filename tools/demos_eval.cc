@@ -205,7 +205,7 @@ void Evaluation::print(const RetrievalScores& sum, std::size_t judged) const {
   context_.terminal.print(fmt::format("  {} judged queries, {}\n", thousands(judged), strategy()));
 }
 
-Runner add(CLI::App& app, Context& context) {
+Runner add_demos_eval(CLI::App& app, Context& context) {
   const auto arguments = std::make_shared<EvalArguments>();
   const char* data = "Data";
   app.add_option("--data", arguments->data, "inputs with their true output: JSON lines as imported")
@@ -256,6 +256,6 @@ constinit const Verb kDemosEvalVerb = {
         "dexter demos eval --store my-store --data queries.jsonl.gz --judgements qrels.tsv -k 10",
     .next = "dexter demos retrieve --store my-store --prompt TEXT",
     .interrupted = "nothing was changed",
-    .add = &add};
+    .add = &add_demos_eval};
 
 }  // namespace dexter

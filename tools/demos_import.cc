@@ -62,7 +62,7 @@ ExitCode run_import(Context& context, const ImportArguments& arguments) {
   return ExitCode::kOk;
 }
 
-Runner add(CLI::App& app, Context& context) {
+Runner add_demos_import(CLI::App& app, Context& context) {
   const auto arguments = std::make_shared<ImportArguments>();
   app.add_option("FILE", arguments->files,
                  "JSON lines {\"input\", \"output\", \"task\", \"id\"}, plain or gzip")
@@ -105,6 +105,6 @@ constinit const Verb kDemosImportVerb = {
         "dexter demos train --store my-store\n"
         "dexter demos retrieve --store my-store --strategy bm25 \"Who wrote Hamlet ?\"",
     .interrupted = "the bank is as it was, or has all of the files and no index yet",
-    .add = &add};
+    .add = &add_demos_import};
 
 }  // namespace dexter

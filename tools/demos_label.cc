@@ -83,7 +83,7 @@ ExitCode run_label(Context& context, const LabelArguments& arguments) {
   return ExitCode::kOk;
 }
 
-Runner add(CLI::App& app, Context& context) {
+Runner add_demos_label(CLI::App& app, Context& context) {
   const auto arguments = std::make_shared<LabelArguments>();
   app.add_option("FILE", arguments->files,
                  "JSON lines {\"input\", \"task\", \"id\"}, plain or gzip; an output in them is "
@@ -136,6 +136,6 @@ constinit const Verb kDemosLabelVerb = {
         "questions.jsonl",
     .next = "dexter demos eval --store my-store --data test.jsonl",
     .interrupted = "the bank is as it was",
-    .add = &add};
+    .add = &add_demos_label};
 
 }  // namespace dexter

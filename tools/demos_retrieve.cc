@@ -104,7 +104,7 @@ ExitCode run_retrieve(Context& context, const RetrieveArguments& arguments) {
   return ExitCode::kOk;
 }
 
-Runner add(CLI::App& app, Context& context) {
+Runner add_demos_retrieve(CLI::App& app, Context& context) {
   const auto arguments = std::make_shared<RetrieveArguments>();
   app.add_option("TEXT", arguments->texts, "inputs; without any, lines of standard input")
       ->group("Texts");
@@ -147,6 +147,6 @@ constinit const Verb kDemosRetrieveVerb = {
         "dexter demos retrieve --store my-store --json < texts.txt > demonstrations.jsonl",
     .next = "dexter demos eval --store my-store --data test.jsonl",
     .interrupted = "the answers printed so far stand",
-    .add = &add};
+    .add = &add_demos_retrieve};
 
 }  // namespace dexter

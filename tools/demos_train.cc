@@ -193,7 +193,7 @@ ExitCode run_train(Context& context, const TrainArguments& arguments) {
   return ExitCode::kOk;
 }
 
-Runner add(CLI::App& app, Context& context) {
+Runner add_demos_train(CLI::App& app, Context& context) {
   const auto arguments = std::make_shared<TrainArguments>();
   app.add_option("--scorer", arguments->scorer,
                  "what tells which demonstrations help: " + scorers_text())
@@ -247,6 +247,6 @@ constinit const Verb kDemosTrainVerb = {
         "dexter demos eval --store my-store --data test.jsonl\n"
         "dexter demos retrieve --store my-store \"Who wrote Hamlet ?\"",
     .interrupted = "the former encoder, if any, and finished rounds stand",
-    .add = &add};
+    .add = &add_demos_train};
 
 }  // namespace dexter

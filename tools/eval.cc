@@ -156,7 +156,7 @@ ExitCode run_eval(Context& context, const EvalArguments& arguments) {
   return ExitCode::kOk;
 }
 
-Runner add(CLI::App& app, Context& context) {
+Runner add_eval(CLI::App& app, Context& context) {
   const auto arguments = std::make_shared<EvalArguments>();
   app.add_option(
          "--data", arguments->data,
@@ -221,6 +221,6 @@ constinit const Verb kEvalVerb = {
         "dexter info --store my-store\n"
         "dexter train --store my-store --set KEY=VALUE, then index and eval again",
     .interrupted = "nothing was kept; run the same command again",
-    .add = &add};
+    .add = &add_eval};
 
 }  // namespace dexter

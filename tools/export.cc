@@ -108,7 +108,7 @@ ExitCode run_export(Context& context, const ExportArguments& arguments) {
   return ExitCode::kOk;
 }
 
-Runner add(CLI::App& app, Context& context) {
+Runner add_export(CLI::App& app, Context& context) {
   const auto arguments = std::make_shared<ExportArguments>();
   const char* group = "Vectors";
   app.add_option("--what", arguments->what, "labels, documents or encoder")
@@ -150,6 +150,6 @@ constinit const Verb kExportVerb = {
         "dexter export --store my-store --what encoder --out my-encoder",
     .next = "python3 -c \"import numpy; print(numpy.load('labels.npy').shape)\"",
     .interrupted = "no file was written; run the same command again",
-    .add = &add};
+    .add = &add_export};
 
 }  // namespace dexter

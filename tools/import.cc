@@ -81,7 +81,7 @@ ExitCode run_import(Context& context, const ImportOptions& options) {
   return ExitCode::kOk;
 }
 
-Runner add(CLI::App& app, Context& context) {
+Runner add_import(CLI::App& app, Context& context) {
   const auto options = std::make_shared<ImportOptions>();
   const char* corpus = "Corpus";
   app.add_option("--train", options->train, "training documents, plain or gzip")
@@ -136,6 +136,6 @@ constinit const Verb kImportVerb = {
         "dexter import --store my-store --format lf-xmc --train trn.json.gz --test tst.json.gz",
     .next = "dexter train --store my-store",
     .interrupted = "the store is as it was before; run the same command again",
-    .add = &add};
+    .add = &add_import};
 
 }  // namespace dexter

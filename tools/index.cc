@@ -73,7 +73,7 @@ ExitCode run_index(Context& context, const ConfigArguments& arguments) {
   return ExitCode::kOk;
 }
 
-Runner add(CLI::App& app, Context& context) {
+Runner add_index(CLI::App& app, Context& context) {
   const auto arguments = std::make_shared<ConfigArguments>();
   arguments->add_to(app,
                     {{"--kind", "index.kind", "KIND",
@@ -107,6 +107,6 @@ constinit const Verb kIndexVerb = {
         "dexter eval --store my-store",
     .interrupted =
         "queries are answered from the former index, if there is one; run the same command again",
-    .add = &add};
+    .add = &add_index};
 
 }  // namespace dexter

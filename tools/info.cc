@@ -220,7 +220,7 @@ ExitCode run_info(Context& context) {
   return ExitCode::kOk;
 }
 
-Runner add(CLI::App&, Context& context) {
+Runner add_info(CLI::App&, Context& context) {
   return [&context] { return run_info(context); };
 }
 
@@ -240,6 +240,6 @@ constinit const Verb kInfoVerb = {
         "dexter info --store my-store --json",
     .next = "dexter verify --store my-store   (checks every byte)",
     .interrupted = "nothing was changed",
-    .add = &add};
+    .add = &add_info};
 
 }  // namespace dexter

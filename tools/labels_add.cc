@@ -68,7 +68,7 @@ ExitCode run_add(Context& context, const AddArguments& arguments) {
   return ExitCode::kOk;
 }
 
-Runner add(CLI::App& app, Context& context) {
+Runner add_labels_add(CLI::App& app, Context& context) {
   const auto arguments = std::make_shared<AddArguments>();
   const char* one = "One label";
   app.add_option("KEY", arguments->key, "the label's key; a key the store has is replaced")
@@ -104,6 +104,6 @@ constinit const Verb kLabelsAddVerb = {
         "dexter labels add --store my-store --file new-labels.jsonl",
     .next = "dexter query --store my-store \"a text that should get the label\"",
     .interrupted = "no label was added; run the same command again",
-    .add = &add};
+    .add = &add_labels_add};
 
 }  // namespace dexter

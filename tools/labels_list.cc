@@ -67,7 +67,7 @@ ExitCode run_list(Context& context, const ListArguments& arguments) {
   return ExitCode::kOk;
 }
 
-Runner add(CLI::App& app, Context& context) {
+Runner add_labels_list(CLI::App& app, Context& context) {
   const auto arguments = std::make_shared<ListArguments>();
   app.add_option(
          "--contains", arguments->contains,
@@ -92,6 +92,6 @@ constinit const Verb kLabelsListVerb = {.name = "labels list",
                                             "dexter labels list --store my-store --limit 0 --json",
                                         .next = "dexter labels show --store my-store KEY",
                                         .interrupted = "nothing was changed",
-                                        .add = &add};
+                                        .add = &add_labels_list};
 
 }  // namespace dexter

@@ -29,7 +29,7 @@ ExitCode run_remove(Context& context, const std::vector<std::string>& keys) {
   return ExitCode::kOk;
 }
 
-Runner add(CLI::App& app, Context& context) {
+Runner add_labels_remove(CLI::App& app, Context& context) {
   const auto keys = std::make_shared<std::vector<std::string>>();
   app.add_option("KEY", *keys, "keys of the labels to remove")->required()->group("Labels");
   return [keys, &context] { return run_remove(context, *keys); };
@@ -49,6 +49,6 @@ constinit const Verb kLabelsRemoveVerb = {
         "dexter labels remove --store my-store otters weasels",
     .next = "dexter index --store my-store   (rebuilds the index without them)",
     .interrupted = "labels removed so far stay removed; `dexter labels list` shows what is left",
-    .add = &add};
+    .add = &add_labels_remove};
 
 }  // namespace dexter

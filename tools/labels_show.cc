@@ -54,7 +54,7 @@ ExitCode run_show(Context& context, const std::string& key) {
   return ExitCode::kOk;
 }
 
-Runner add(CLI::App& app, Context& context) {
+Runner add_labels_show(CLI::App& app, Context& context) {
   const auto key = std::make_shared<std::string>();
   app.add_option("KEY", *key, "the label's key")->required()->group("Label");
   return [key, &context] { return run_show(context, *key); };
@@ -74,6 +74,6 @@ constinit const Verb kLabelsShowVerb = {
         "dexter labels show --store my-store otters --json",
     .next = "dexter labels add --store my-store KEY --text TEXT   (replaces its text)",
     .interrupted = "nothing was changed",
-    .add = &add};
+    .add = &add_labels_show};
 
 }  // namespace dexter

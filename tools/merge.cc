@@ -70,7 +70,7 @@ ExitCode run_merge(Context& context, const MergeArguments& arguments) {
   return ExitCode::kOk;
 }
 
-Runner add(CLI::App& app, Context& context) {
+Runner add_merge(CLI::App& app, Context& context) {
   const auto arguments = std::make_shared<MergeArguments>();
   const char* group = "Merge";
   app.add_option("--from", arguments->from, "the stores whose encoders are merged")
@@ -118,6 +118,6 @@ constinit const Verb kMergeVerb = {
         "dexter merge --store my-store --from my-store other --method lerp --weights 0.7 0.3",
     .next = "dexter index --store my-store",
     .interrupted = "the store is as it was",
-    .add = &add};
+    .add = &add_merge};
 
 }  // namespace dexter

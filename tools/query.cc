@@ -193,7 +193,7 @@ void add_answers(CLI::App& app, LabelQuery& query) {
       ->group(answers);
 }
 
-Runner add(CLI::App& app, Context& context) {
+Runner add_query(CLI::App& app, Context& context) {
   const auto arguments = std::make_shared<QueryArguments>();
   app.add_option("TEXT", arguments->texts, "texts to label; without any, lines of standard input")
       ->group("Texts");
@@ -259,6 +259,6 @@ constinit const Verb kQueryVerb = {
         "dexter labels add --store my-store KEY --name NAME --text TEXT",
     .interrupted = "the answers printed so far stand",
     .needs_store = false,
-    .add = &add};
+    .add = &add_query};
 
 }  // namespace dexter

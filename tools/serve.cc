@@ -29,7 +29,7 @@ ExitCode run_serve(Context& context, const ConfigArguments& arguments) {
   return ExitCode::kOk;
 }
 
-Runner add(CLI::App& app, Context& context) {
+Runner add_serve(CLI::App& app, Context& context) {
   const auto arguments = std::make_shared<ConfigArguments>();
   arguments->add_to(
       app, {{"--host", "serve.host", "ADDRESS", "IP address to listen on"},
@@ -70,6 +70,6 @@ constinit const Verb kServeVerb = {
         "http://127.0.0.1:8080/v1/query",
     .interrupted = "every change that was answered stands",
     .has_json = false,
-    .add = &add};
+    .add = &add_serve};
 
 }  // namespace dexter

@@ -133,7 +133,7 @@ std::string names_in(const std::vector<Kind>& kinds) {
   return names;
 }
 
-Runner add(CLI::App& app, Context& context) {
+Runner add_train(CLI::App& app, Context& context) {
   const auto arguments = std::make_shared<ConfigArguments>();
   const auto resume = std::make_shared<bool>(false);
   app.add_flag(
@@ -185,6 +185,6 @@ constinit const Verb kTrainVerb = {
     .next = "dexter index --store my-store",
     .interrupted = "finished epochs are kept, go on with",
     .resumes = true,
-    .add = &add};
+    .add = &add_train};
 
 }  // namespace dexter

@@ -57,7 +57,7 @@ ExitCode run_verify(Context& context) {
                   context.store.string()));
 }
 
-Runner add(CLI::App&, Context& context) {
+Runner add_verify(CLI::App&, Context& context) {
   return [&context] { return run_verify(context); };
 }
 
@@ -77,6 +77,6 @@ constinit const Verb kVerifyVerb = {
         "dexter verify --store my-store --json --quiet",
     .next = "dexter info --store my-store",
     .interrupted = "nothing was changed",
-    .add = &add};
+    .add = &add_verify};
 
 }  // namespace dexter

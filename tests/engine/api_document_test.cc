@@ -59,7 +59,7 @@ TEST_F(ApiDocument, NamesStatusesThatThereAreAndPartsThatAreThere) {
   for (const auto& path : document_.at("paths").as_object())
     for (const auto& operation : path.value().as_object())
       for (const auto& response : operation.value().at("responses").as_object())
-        EXPECT_NE(reason_of(std::stoi(std::string(response.key()))), "Unknown") << path.key();
+        EXPECT_NE(status_text(std::stoi(std::string(response.key()))), "Unknown") << path.key();
   std::set<std::string> used;
   walk(document_, [&](const json::value& value) {
     const bool is_limit = value.is_string() && value.as_string().starts_with('$');

@@ -67,15 +67,6 @@ bool cut_log(const fs::path& image, std::uint64_t bytes) {
   return true;
 }
 
-fs::path remembering_store(const fs::path& folder) {
-  const fs::path store = tiny::trained_store(folder);
-  Config config = tiny::config();
-  config.documents.documents = true;
-  Catalog catalog = Catalog::open(store, OpenMode::kWrite);
-  build_generation(catalog, config, {});
-  return store;
-}
-
 class LivingStore : public ::testing::Test {
  protected:
   LivingStore() : seed_(from_environment("DEXTER_PROPERTY_SEED", 11)), random_(seed_) {}
@@ -233,7 +224,7 @@ class LivingStore : public ::testing::Test {
   const std::uint64_t seed_;
   std::mt19937_64 random_;
   testing::TempDir folder_;
-  fs::path store_ = remembering_store(folder_.path());
+  fs::path store_ = tiny::remembering_store(folder_.path());
   std::unique_ptr<LiveStore> live_ = LiveStore::open(store_);
   testing::VectorTable vectors_;
   testing::LiveOracle oracle_{*live_, vectors_};

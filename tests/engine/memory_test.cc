@@ -23,25 +23,12 @@ namespace json = boost::json;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-Config config_with_documents() {
-  Config config = tiny::config();
-  config.documents.documents = true;
-  return config;
-}
-
-std::filesystem::path remembering_store(const std::filesystem::path& folder) {
-  const std::filesystem::path store = tiny::trained_store(folder);
-  Catalog catalog = Catalog::open(store, OpenMode::kWrite);
-  build_generation(catalog, config_with_documents(), {});
-  return store;
-}
-
 // One store for the tests that only read.
 class EngineMemory : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     folder_ = new testing::TempDir();
-    store_ = new std::filesystem::path(remembering_store(folder_->path()));
+    store_ = new std::filesystem::path(tiny::remembering_store(folder_->path()));
   }
   static void TearDownTestSuite() {
     delete store_;
@@ -231,7 +218,7 @@ std::string nearest_key(const LiveStore& store, const std::string& text) {
 // on, at once, after a compaction, and when it is opened again.
 TEST(EngineMemoryChanges, LearnFromADocumentAtOnceAndForGood) {
   testing::TempDir folder;
-  const std::filesystem::path path = remembering_store(folder.path());
+  const std::filesystem::path path = tiny::remembering_store(folder.path());
   const std::string text = "cats and dogs and horses";
   auto store = LiveStore::open(path);
   ASSERT_EQ(best_key(*store, text), "animals");
@@ -261,7 +248,7 @@ TEST(EngineMemoryChanges, LearnFromADocumentAtOnceAndForGood) {
   store.reset();
   {
     Catalog catalog = Catalog::open(path, OpenMode::kWrite);
-    build_generation(catalog, config_with_documents(), {});
+    build_generation(catalog, tiny::config_with_documents(), {});
     EXPECT_THAT(catalog.document_changes(), IsEmpty());
   }
   store = LiveStore::open(path);
@@ -271,7 +258,7 @@ TEST(EngineMemoryChanges, LearnFromADocumentAtOnceAndForGood) {
 
 TEST(EngineMemoryChanges, ReplaceAndForgetDocumentsOfTheCorpusToo) {
   testing::TempDir folder;
-  const std::filesystem::path path = remembering_store(folder.path());
+  const std::filesystem::path path = tiny::remembering_store(folder.path());
   auto store = LiveStore::open(path);
   const std::string text = tiny::train()[12].text;
   ASSERT_EQ(nearest_key(*store, text), "train-12");
@@ -292,7 +279,7 @@ TEST(EngineMemoryChanges, ReplaceAndForgetDocumentsOfTheCorpusToo) {
 
 TEST(EngineMemoryChanges, RefuseWhatNoQueryCouldUse) {
   testing::TempDir folder;
-  const auto store = LiveStore::open(remembering_store(folder.path()));
+  const auto store = LiveStore::open(tiny::remembering_store(folder.path()));
   const auto refuses = [&](LiveStore::Document document, const char* part) {
     testing::expect_error(
         ErrorKind::kInvalidInput,
@@ -309,7 +296,7 @@ TEST(EngineMemoryChanges, RefuseWhatNoQueryCouldUse) {
 
 TEST(EngineMemoryChanges, AreToldOverHttp) {
   testing::TempDir folder;
-  const auto store = LiveStore::open(remembering_store(folder.path()));
+  const auto store = LiveStore::open(tiny::remembering_store(folder.path()));
   TaskPool writers(2, 8), upkeep(1, 1);
   IdempotentReplies replies(4);
   StoreChanges changes{
@@ -347,7 +334,7 @@ TEST(EngineMemoryChanges, AreToldOverHttp) {
 
 TEST(EngineMemoryChanges, KeepsDocumentsThroughCompactionAndDropsRemovedLabels) {
   testing::TempDir folder;
-  const std::filesystem::path path = remembering_store(folder.path());
+  const std::filesystem::path path = tiny::remembering_store(folder.path());
   const auto store = LiveStore::open(path);
   const std::vector<std::string> removed = {"animals"};
   EXPECT_EQ(store->remove_labels(removed), 1U);

@@ -53,4 +53,18 @@ inline std::filesystem::path indexed_store(const std::filesystem::path& folder) 
   return store;
 }
 
+inline Config config_with_documents() {
+  Config with = config();
+  with.documents.documents = true;
+  return with;
+}
+
+// Its generation searches the documents beside the labels.
+inline std::filesystem::path remembering_store(const std::filesystem::path& folder) {
+  const std::filesystem::path store = trained_store(folder);
+  Catalog catalog = Catalog::open(store, OpenMode::kWrite);
+  build_generation(catalog, config_with_documents(), {});
+  return store;
+}
+
 }  // namespace dexter::tiny

@@ -20,8 +20,9 @@ using testing::read_bytes;
 using testing::TempDir;
 
 constexpr int kMutationsPerFile = 1500;
-constexpr std::uint64_t kMaxLine = 1 << 10;
-constexpr std::size_t kMostAdded = 2 * kMaxLine;  // beyond the longest line that the reader takes
+constexpr std::uint64_t kLongestLine = 1 << 10;
+constexpr std::size_t kMostAdded =
+    2 * kLongestLine;  // beyond the longest line that the reader takes
 
 struct Outcome {
   std::uint64_t rows = 0;
@@ -51,7 +52,7 @@ Outcome read_all(const Next& next, std::uint64_t lines) {
 void check_row(const CorpusRow& row, const CorpusFormat& format) {
   ASSERT_FALSE(row.key.empty());
   ASSERT_FALSE(row.text.empty());
-  ASSERT_LE(row.text.size(), kMaxLine);
+  ASSERT_LE(row.text.size(), kLongestLine);
   ASSERT_TRUE(row.label_keys.empty() || row.label_rows.empty());
   ASSERT_TRUE(format.labels_by_row ? row.label_keys.empty() : row.label_rows.empty());
   ASSERT_EQ(row.text.find('\0'), std::string::npos);
@@ -61,7 +62,7 @@ Outcome read_documents(const std::filesystem::path& file, const CorpusFormat& fo
                        std::uint64_t lines) {
   try {
     const auto reader =
-        open_corpus(file, {.format = std::string(format.name), .max_line_bytes = kMaxLine});
+        open_corpus(file, {.format = std::string(format.name), .max_line_bytes = kLongestLine});
     CorpusRow row;
     return read_all(
         [&] {
@@ -79,7 +80,7 @@ Outcome read_labels(const std::filesystem::path& file, const CorpusFormat& forma
                     std::uint64_t lines) {
   try {
     const auto reader =
-        open_labels(file, {.format = std::string(format.name), .max_line_bytes = kMaxLine});
+        open_labels(file, {.format = std::string(format.name), .max_line_bytes = kLongestLine});
     LabelRow row;
     return read_all([&] { return reader->next_label(row); }, lines);
   } catch (const Error&) {

@@ -15,6 +15,9 @@ if(DEXTER_CCACHE)
 endif()
 
 add_library(dexter_settings INTERFACE)
+if(CMAKE_UNITY_BUILD)
+  target_compile_options(dexter_settings INTERFACE -Wno-subobject-linkage)  # of what is in one file's anonymous namespace
+endif()
 target_include_directories(dexter_settings INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(dexter_settings INTERFACE
   -march=x86-64-v3 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Werror)
