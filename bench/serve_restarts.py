@@ -1,8 +1,8 @@
-"""Restarts servers behind haproxy while clients query through it: no request may fail, and none mix two generations.
+"""Restarts and reloads servers behind haproxy while clients query through it: none may fail or mix two generations.
 
 usage: serve_restarts.py DEXTER [RESTARTS]      100 by default; needs haproxy
-Two servers read one store, which a third one writes: a generation before each restart. Servers are restarted in turn,
-by SIGTERM, each once the other answers. Prints one line of counts.
+Two servers read one store, which a third one writes: a generation before each step, in which one server reloads and the
+other is restarted, by SIGTERM, with a grace in which the proxy sees that it goes. Prints one line of counts.
 """
 import signal
 import socket
@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "tools"))
 from served_store import make_store, start  # first: it makes the client importable
@@ -76,7 +77,7 @@ def main():
             generations.names[writer.compact()["generation"]] = f"version {number}"
 
         def start_reader(name):
-            return start(binary, store, "--set", "serve.read_only=true", port=ports[name])[0]
+            return start(binary, store, "--set", "serve.read_only=true", "--set", "serve.grace_ms=500", port=ports[name])[0]
 
         write_generation(0)
         servers = {name: start_reader(name) for name in ("a", "b")}
@@ -87,8 +88,9 @@ def main():
             wait_until_up(stats, name)
         with Load(f"http://127.0.0.1:{ports['port']}", generations) as load:
             for number in range(1, restarts + 1):
-                name = "ab"[number % 2]
+                name, other = "ab" if number % 2 else "ba"
                 write_generation(number)
+                urlopen(Request(f"http://127.0.0.1:{ports[other]}/v1/admin/reload", method="POST"), timeout=60).close()
                 servers[name].send_signal(signal.SIGTERM)
                 servers[name].wait()
                 servers[name].stderr.close()
@@ -98,7 +100,7 @@ def main():
         for process in (*servers.values(), writing, proxy):
             process.send_signal(signal.SIGTERM)
             process.wait()
-    print(f"{restarts} restarts, {load.answers} answers, {len(load.failures)} failed or mixed", *load.failures[:3], sep="\n")
+    print(f"{restarts} reloads and restarts, {load.answers} answers, {len(load.failures)} failed or mixed", *load.failures[:3], sep="\n")
     return 1 if load.failures or load.answers < restarts else 0
 
 

@@ -74,12 +74,14 @@ struct HttpServer::Impl {
         acceptor(listen(context, chosen)),
         port(acceptor.local_endpoint().port()),
         pause(acceptor.get_executor()),
+        grace(acceptor.get_executor()),
         sweep(acceptor.get_executor()) {}
 
   asio::awaitable<void> accept_all();
   asio::awaitable<void> end_late_ones();
   void begin(tcp::socket socket);
   void forget(const HttpSession* session);
+  void leave();
   void stop();
   template <class Condition>
   void for_each(void (HttpSession::*action)(), Condition condition);
@@ -90,6 +92,7 @@ struct HttpServer::Impl {
   tcp::acceptor acceptor;
   const std::uint16_t port;
   asio::steady_timer pause;
+  asio::steady_timer grace;
   asio::steady_timer sweep;
   Clock::time_point drained_by = Clock::time_point::max();
   // guarded by mutex
@@ -176,8 +179,17 @@ asio::awaitable<void> HttpServer::Impl::end_late_ones() {
 }
 
 // On the acceptor's strand.
+void HttpServer::Impl::leave() {
+  if (shared.leaving.exchange(true)) return;
+  const int grace_ms = shared.options()->grace_ms;
+  if (grace_ms == 0) return stop();
+  grace.expires_after(std::chrono::milliseconds(grace_ms));
+  grace.async_wait([this](const error_code&) { stop(); });
+}
+
+// On the acceptor's strand.
 void HttpServer::Impl::stop() {
-  if (shared.stopping.exchange(true)) return;
+  shared.stopping = true;
   error_code ignored;
   acceptor.close(ignored);
   pause.cancel();
@@ -203,7 +215,7 @@ void HttpServer::start(int io_threads) {
 }
 
 void HttpServer::request_stop() {
-  asio::post(impl_->acceptor.get_executor(), [this] { impl_->stop(); });
+  asio::post(impl_->acceptor.get_executor(), [this] { impl_->leave(); });
 }
 
 void HttpServer::check(const ServeOptions& options) {

@@ -33,7 +33,8 @@ class HttpServer {
   // Limits and times from the next request of each connection on, the certificate from the next
   // connection on; the address stays. Errors as of `check`.
   void set_options(const ServeOptions& options);
-  // Takes no more connections, ends idle ones, lets requests in flight end within drain_ms.
+  // Answers close their connections from now on. After grace_ms takes no more connections, ends
+  // idle ones, lets requests in flight end within drain_ms.
   void request_stop();
   void wait();  // until a stop is done
   HttpFigures figures() const;

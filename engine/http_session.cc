@@ -153,7 +153,7 @@ awaitable<bool> HttpSession::serve_one() {
   if (!whole) co_return false;
   const bool without_body = request.method == "HEAD";
   HttpReply reply = co_await ask(request);
-  const bool keep_alive = keep_alive_ && !reply.close && !shared_.stopping;
+  const bool keep_alive = keep_alive_ && !reply.close && !shared_.leaving;
   const bool written = co_await write(reply, keep_alive, without_body);
   if (written && !keep_alive) co_await linger();
   if (written && keep_alive && reply.status == kRefused && options_->refused_per_s > 0)
@@ -311,7 +311,8 @@ awaitable<void> HttpSession::rest() {
 }
 
 void HttpSession::end_if_idle() {
-  if (idle_) end();
+  beast::error_code ignored;
+  if (idle_ && stream_.socket().available(ignored) == 0) end();
 }
 
 void HttpSession::end() {

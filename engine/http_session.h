@@ -53,7 +53,8 @@ struct SessionShared {
 
   const HttpHandler handler;
   // counted by all
-  std::atomic<bool> stopping = false;
+  std::atomic<bool> leaving = false;   // each answer closes its connection
+  std::atomic<bool> stopping = false;  // no connection waits for a request
   std::atomic<std::uint64_t> requests = 0, malformed = 0, timeouts = 0;
 
  private:
@@ -71,7 +72,7 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
 
   boost::asio::awaitable<void> run();
   auto executor() { return stream_.socket().get_executor(); }
-  void end_if_idle();  // closes the connection unless a request is being read or answered
+  void end_if_idle();  // closes the connection unless a request has arrived or is being answered
   void end();
   // Whether what is being read or written has taken longer than it may; `give_up` then ends the
   // wait for it.

@@ -34,6 +34,7 @@ void ServeOptions::validate() const {
   check_range("body_ms", body_ms, 1, kDay);
   check_range("write_ms", write_ms, 1, kDay);
   check_range("idle_ms", idle_ms, 1, kDay);
+  check_range("grace_ms", grace_ms, 0, kDay);
   check_range("drain_ms", drain_ms, 0, kDay);
   ensure(device == "cpu" || device == "cuda", ErrorKind::kInvalidInput,
          fmt::format("checking options: serve.device is '{}', but must be cpu or cuda", device));

@@ -24,6 +24,10 @@ struct ServeOptions {
   int body_ms = 30000;
   int write_ms = 30000;
   int idle_ms = 60000;  // between requests of a connection
+  // After a stop is asked for, /readyz says so and answers close their connections, but requests
+  // are taken for this long: until whoever sends them has noticed. More than a proxy's interval
+  // between checks.
+  int grace_ms = 0;
   int drain_ms = 30000;
 
   std::string device = "cpu";  // where a flat index is searched: cpu or cuda
@@ -76,6 +80,8 @@ void visit(Visitor& v, ServeOptions& o) {
   v("body_ms", o.body_ms, "time for a body to arrive; later is answered 408");
   v("write_ms", o.write_ms, "time for a client to take its answer");
   v("idle_ms", o.idle_ms, "time a connection may stay open without a request");
+  v("grace_ms", o.grace_ms,
+    "time for a proxy to notice that the server stops, while requests are still taken");
   v("drain_ms", o.drain_ms, "time for requests in flight to end when the server stops");
   v("device", o.device, "where a flat index is searched: cpu or cuda");
   v("max_k", o.max_k, "labels that a query may ask for");

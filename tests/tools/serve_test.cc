@@ -149,6 +149,32 @@ TEST_F(Serve, EndsAtOnceOnASecondSignal) {
   EXPECT_EQ(served.process().finish().code, 130);
 }
 
+TEST_F(Serve, AnswersUntilItsGraceEndsAndSaysThatItGoes) {
+  Served served(tiny.store, {"--set", "serve.grace_ms=60000"});
+  RawConnection before(served.port()), idle(served.port());
+  EXPECT_EQ(before.ask(request_text("GET", "/readyz")).status, 200);
+  EXPECT_EQ(idle.ask(request_text("GET", "/readyz")).status, 200);
+  served.process().send(SIGTERM);
+  served.process().wait_for_error("stopping: ");
+  const std::string query = request_text("POST", "/v1/query", R"({"text": "rain", "k": 1})");
+  const RawReply reply = before.ask(query);
+  EXPECT_EQ(reply.status, 200);
+  EXPECT_THAT(reply.head, HasSubstr("Connection: close\r\n"));
+  EXPECT_EQ(RawConnection(served.port()).ask(query).status, 200);
+  EXPECT_EQ(RawConnection(served.port()).ask(request_text("GET", "/readyz")).status, 503);
+  EXPECT_EQ(idle.ask(query).status, 200);
+  served.process().send(SIGTERM);
+  EXPECT_EQ(served.process().finish().code, 130);
+}
+
+TEST_F(Serve, EndsWithItsGrace) {
+  Served served(tiny.store, {"--set", "serve.grace_ms=50"});
+  RawConnection idle(served.port());
+  EXPECT_EQ(idle.ask(request_text("GET", "/readyz")).status, 200);
+  served.process().send(SIGTERM);
+  EXPECT_EQ(served.process().finish().code, 0);
+}
+
 TEST_F(Serve, RefusesAPortThatIsTaken) {
   const std::string other = (tiny.folder / "other").string();
   std::filesystem::copy(tiny.store, other, std::filesystem::copy_options::recursive);
