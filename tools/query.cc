@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <functional>
 #include <memory>
 #include <optional>
 
@@ -115,44 +114,24 @@ std::unique_ptr<QuerySource> source_of(const Context& context, const QueryArgume
   return open_store(context.store, arguments.device, arguments.query);
 }
 
-using Answering = std::function<void(std::span<const std::string>)>;
-
-// Answers texts with documents.
-Answering documents_of(Context& context, const QueryArguments& arguments) {
-  const LabelQuery& query = arguments.query;
-  ensure(arguments.url.empty() && !context.store.empty(), ErrorKind::kInvalidInput,
-         "--space documents needs --store; of a server ask POST /v1/query");
-  ensure(query.only.empty(), ErrorKind::kInvalidInput,
-         "--only names labels, but --space asks for documents; leave one of them out");
-  set_threads(arguments.threads);
-  const auto engine = std::make_shared<const RetrievalEngine>(
-      RetrievalEngine::open(context.store, arguments.device));
-  return [&context, &query, engine](auto texts) {
-    print_documents(context, *engine, texts, query);
-    context.terminal.flush();
-  };
-}
-
 ExitCode run_query(Context& context, const QueryArguments& arguments) {
-  Answering answer_all;
-  std::uint64_t labels = 0;
-  if (arguments.space == "documents") {
-    answer_all = documents_of(context, arguments);
-  } else {
-    const std::shared_ptr<QuerySource> source = source_of(context, arguments);
-    if (arguments.texts.empty()) labels = source->label_count();
-    answer_all = [source, &context, &arguments](auto texts) {
+  const bool documents = arguments.space == "documents";
+  ensure(!documents || arguments.query.only.empty(), ErrorKind::kInvalidInput,
+         "--only names labels, but --space asks for documents; leave one of them out");
+  const std::unique_ptr<QuerySource> source = source_of(context, arguments);
+  const auto answer_all = [&](std::span<const std::string> texts) {
+    if (documents)
+      print_documents(context, *source, texts, arguments.query);
+    else
       answer(context, *source, arguments.query, texts);
-    };
-  }
+  };
   if (!arguments.texts.empty()) {
     answer_all(arguments.texts);
     return ExitCode::kOk;
   }
-  const bool typed = ::isatty(STDIN_FILENO) == 1;
-  if (typed)
-    context.terminal.remark(
-        fmt::format("{} labels; type a text and press Enter, Ctrl-D ends", thousands(labels)));
+  if (::isatty(STDIN_FILENO) == 1)
+    context.terminal.remark(fmt::format("{} labels; type a text and press Enter, Ctrl-D ends",
+                                        thousands(source->label_count())));
   InputLines input(STDIN_FILENO);
   for (std::vector<std::string> lines; input.next(lines, kBatch);) {
     if (!context.json) drop_blank(lines);

@@ -1,7 +1,7 @@
 // dexter query --space documents: the documents most alike to a text.
 #include "tools/query_documents.h"
 
-#include <algorithm>
+#include <utility>
 
 #include <spdlog/fmt/fmt.h>
 #include <boost/json.hpp>
@@ -12,41 +12,30 @@
 namespace dexter {
 namespace {
 
-// The labels of a document in its order.
-std::vector<Label> labels_of(const RetrievalEngine& engine, const Example& document) {
-  LabelRanking ranking;
-  for (const LabelId id : document.labels) ranking.push_back({id, 0});
-  return engine.labels(ranking);
-}
-
-std::string json_answer(const RetrievalEngine& engine, const std::string& text,
-                        const DocumentRanking& ranking) {
-  const std::vector<Example> documents = engine.documents(ranking);
-  boost::json::array answers;
-  for (std::size_t i = 0; i < documents.size(); ++i) {
+std::string json_answer(const std::string& text, const DocumentAnswer& answer) {
+  boost::json::array documents;
+  for (const FoundDocument& document : answer) {
     boost::json::array labels;
-    for (const Label& label : labels_of(engine, documents[i]))
+    for (const Label& label : document.labels)
       labels.push_back({{"key", label.key}, {"name", label.name}});
-    answers.push_back({{"key", documents[i].key},
-                       {"text", documents[i].text},
-                       {"score", rounded(ranking[i].score)},
-                       {"labels", std::move(labels)}});
+    documents.push_back({{"key", document.key},
+                         {"text", document.text},
+                         {"score", rounded(document.score)},
+                         {"labels", std::move(labels)}});
   }
-  return json_line({{"text", text}, {"documents", std::move(answers)}});
+  return json_line({{"text", text}, {"documents", std::move(documents)}});
 }
 
 // The text, then a document: score, text, key, and below it the names of its labels.
-std::string readable_answer(const RetrievalEngine& engine, const std::string& text,
-                            const DocumentRanking& ranking, const LabelQuery& query) {
+std::string readable_answer(const std::string& text, const DocumentAnswer& answer,
+                            const LabelQuery& query) {
   std::string out = text + '\n';
-  if (ranking.empty()) return out + "  no document: " + why_empty(query) + "\n\n";
-  const std::vector<Example> documents = engine.documents(ranking);
+  if (answer.empty()) return out + "  no document: " + why_empty(query) + "\n\n";
   Table table("><<");
-  for (std::size_t i = 0; i < documents.size(); ++i) {
+  for (const FoundDocument& document : answer) {
     std::string names;
-    for (const Label& label : labels_of(engine, documents[i]))
-      names += (names.empty() ? "" : ", ") + label.name;
-    table.row({fmt::format("{:.3f}", ranking[i].score), documents[i].text, documents[i].key});
+    for (const Label& label : document.labels) names += (names.empty() ? "" : ", ") + label.name;
+    table.row({fmt::format("{:.3f}", document.score), document.text, document.key});
     table.row({"", names, ""});
   }
   return out + table.text() + '\n';
@@ -54,15 +43,13 @@ std::string readable_answer(const RetrievalEngine& engine, const std::string& te
 
 }  // namespace
 
-void print_documents(Context& context, const RetrievalEngine& engine,
-                     std::span<const std::string> texts, const LabelQuery& query) {
-  auto rankings =
-      engine.nearest_documents(engine.encode(texts), query.wanted(), query.answer.search);
-  for (std::size_t i = 0; i < texts.size(); ++i) {
-    query.page.cut(rankings[i]);
-    context.terminal.print(context.json ? json_answer(engine, texts[i], rankings[i])
-                                        : readable_answer(engine, texts[i], rankings[i], query));
-  }
+void print_documents(Context& context, QuerySource& source, std::span<const std::string> texts,
+                     const LabelQuery& query) {
+  const std::vector<DocumentAnswer> answers = source.documents(texts);
+  for (std::size_t i = 0; i < texts.size(); ++i)
+    context.terminal.print(context.json ? json_answer(texts[i], answers[i])
+                                        : readable_answer(texts[i], answers[i], query));
+  context.terminal.flush();
 }
 
 }  // namespace dexter

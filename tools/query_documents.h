@@ -3,7 +3,6 @@
 #include <span>
 #include <string>
 
-#include "engine/retrieval_engine.h"
 #include "tools/query_source.h"
 #include "tools/verb.h"
 
@@ -11,7 +10,7 @@ namespace dexter {
 
 // Prints the documents most alike to each text, those of the query's page: a line of JSON for each,
 // or a table.
-void print_documents(Context& context, const RetrievalEngine& engine,
-                     std::span<const std::string> texts, const LabelQuery& query);
+void print_documents(Context& context, QuerySource& source, std::span<const std::string> texts,
+                     const LabelQuery& query);
 
 }  // namespace dexter

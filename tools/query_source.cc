@@ -33,6 +33,25 @@ class StoreSource : public QuerySource {
     }
     return answers;
   }
+  std::vector<DocumentAnswer> documents(std::span<const std::string> texts) override {
+    std::vector<DocumentAnswer> answers;
+    auto rankings =
+        engine_.nearest_documents(engine_.encode(texts), query_.wanted(), query_.answer.search);
+    for (DocumentRanking& ranking : rankings) {
+      query_.page.cut(ranking);
+      DocumentAnswer& answer = answers.emplace_back();
+      std::vector<Example> found = engine_.documents(ranking);
+      for (std::size_t i = 0; i < found.size(); ++i) {
+        LabelRanking own;
+        for (const LabelId id : found[i].labels) own.push_back({id, 0});
+        answer.push_back({.key = std::move(found[i].key),
+                          .text = std::move(found[i].text),
+                          .score = ranking[i].score,
+                          .labels = engine_.labels(own)});
+      }
+    }
+    return answers;
+  }
   std::uint64_t label_count() override { return engine_.label_count(); }
 
  private:
@@ -58,11 +77,30 @@ class ServerSource : public QuerySource {
       : url_(url), client_(url, std::move(options)), query_(std::move(query)) {}
 
   std::vector<LabelAnswer> answer(std::span<const std::string> texts) override {
-    // Few enough for one part of the server's queue after another, and for its limits.
-    constexpr std::size_t kTexts = 64;
     std::vector<LabelAnswer> answers;
-    for (std::size_t first = 0; first < texts.size(); first += kTexts)
-      ask(texts.subspan(first, std::min(kTexts, texts.size() - first)), answers);
+    ask_in_parts(texts, "labels", [&](const json::value& result) {
+      LabelAnswer& answer = answers.emplace_back();
+      for (const json::value& label : result.at("labels").as_array()) {
+        answer.labels.push_back(label_of(label));
+        answer.scores.push_back(label.at("score").to_number<float>());
+      }
+    });
+    return answers;
+  }
+
+  std::vector<DocumentAnswer> documents(std::span<const std::string> texts) override {
+    std::vector<DocumentAnswer> answers;
+    ask_in_parts(texts, "documents", [&](const json::value& result) {
+      DocumentAnswer& answer = answers.emplace_back();
+      for (const json::value& document : result.at("documents").as_array()) {
+        FoundDocument& found = answer.emplace_back();
+        found.key = json::value_to<std::string>(document.at("key"));
+        found.text = json::value_to<std::string>(document.at("text"));
+        found.score = document.at("score").to_number<float>();
+        for (const json::value& label : document.at("labels").as_array())
+          found.labels.push_back(label_of(label));
+      }
+    });
     return answers;
   }
 
@@ -73,8 +111,26 @@ class ServerSource : public QuerySource {
   }
 
  private:
-  void ask(std::span<const std::string> texts, std::vector<LabelAnswer>& answers) {
+  static Label label_of(const json::value& label) {
+    return {.id = {},
+            .key = json::value_to<std::string>(label.at("key")),
+            .name = json::value_to<std::string>(label.at("name")),
+            .text = {}};
+  }
+
+  // Calls `take` with the result of each text.
+  template <class Take>
+  void ask_in_parts(std::span<const std::string> texts, const char* space, const Take& take) {
+    // Few enough for one part of the server's queue after another, and for its limits.
+    constexpr std::size_t kTexts = 64;
+    for (std::size_t first = 0; first < texts.size(); first += kTexts)
+      ask(texts.subspan(first, std::min(kTexts, texts.size() - first)), space, take);
+  }
+
+  template <class Take>
+  void ask(std::span<const std::string> texts, const char* space, const Take& take) {
     json::object request = {{"texts", json::array(texts.begin(), texts.end())},
+                            {"space", space},
                             {"k", query_.k},
                             {"probes", query_.answer.search.probes},
                             {"ef", query_.answer.search.ef}};
@@ -90,16 +146,7 @@ class ServerSource : public QuerySource {
       if (results.size() != texts.size())
         throw std::runtime_error(
             fmt::format("{} results for {} texts", results.size(), texts.size()));
-      for (const json::value& result : results) {
-        LabelAnswer& answer = answers.emplace_back();
-        for (const json::value& label : result.at("labels").as_array()) {
-          answer.labels.push_back({.id = {},
-                                   .key = json::value_to<std::string>(label.at("key")),
-                                   .name = json::value_to<std::string>(label.at("name")),
-                                   .text = {}});
-          answer.scores.push_back(label.at("score").to_number<float>());
-        }
-      }
+      for (const json::value& result : results) take(result);
       return 0;
     });
   }

@@ -33,11 +33,21 @@ struct LabelAnswer {
   std::vector<float> scores;
 };
 
+// A document most alike to a text, with its labels in its own order.
+struct FoundDocument {
+  std::string key, text;
+  float score = 0;
+  std::vector<Label> labels;
+};
+using DocumentAnswer = std::vector<FoundDocument>;  // best first
+
 // Who answers `dexter query`: a store that is opened here, or a server of one.
 class QuerySource {
  public:
   virtual ~QuerySource() = default;
   virtual std::vector<LabelAnswer> answer(std::span<const std::string> texts) = 0;
+  // kNotFound, or kInvalidInput of a server, where no documents are indexed.
+  virtual std::vector<DocumentAnswer> documents(std::span<const std::string> texts) = 0;
   virtual std::uint64_t label_count() = 0;
 };
 

@@ -50,6 +50,26 @@ TEST_F(RemoteQuery, AnswersInTheWordsOfTheStore) {
   }
 }
 
+TEST_F(RemoteQuery, FindsDocumentsAsTheStoreDoes) {
+  const std::vector<std::string> documents = {"--space", "documents", "rain and wind", "a cat"};
+  {
+    const Served without(tiny.store);
+    const Outcome refused = run(by("--url", without.url(), documents));
+    EXPECT_NE(refused.code, 0);
+    EXPECT_THAT(refused.err, HasSubstr("--documents"));
+  }
+  run_ok({"index", "--store", tiny.store, "--documents"});
+  const Served served(tiny.store);
+  for (std::vector<std::string> more : {std::vector<std::string>{},
+                                        {"-k", "3", "--json"},
+                                        {"-k", "2", "--offset", "1", "--threshold", "0.1"}}) {
+    more.insert(more.end(), documents.begin(), documents.end());
+    const Outcome local = run_ok(by("--store", tiny.store, more));
+    EXPECT_EQ(run_ok(by("--url", served.url(), more)).out, local.out);
+    EXPECT_THAT(local.out, HasSubstr("train-"));
+  }
+}
+
 // More labels than a server gives at once, read by pages.
 TEST_F(RemoteQuery, TurnsPagesBeyondTheMostLabelsOfOneAnswer) {
   std::string lines;
