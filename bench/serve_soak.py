@@ -4,7 +4,9 @@ usage: serve_soak.py DEXTER HTTP_LOAD STORE [MINUTES [TEXTS [RATE]]]
 
 For 30 minutes by default, on a copy of the store: an open loop of RATE queries a second, 1,000 by default (`http_load`;
 of TEXTS, a file, if given), and labels put and removed, about 20 a second; a compaction every 5 minutes. After a
-warm-up of a tenth of the time, at least a minute, memory and descriptors are read every 5 seconds. Prints one JSON object.
+warm-up of a tenth of the time, and 180,000 queries, which fill the cache of answers, memory and descriptors are read
+every 5 seconds: of the resident memory what is the process's own (anonymous), and what of mapped files was touched.
+Prints one JSON object.
 """
 import json
 import shutil
@@ -46,8 +48,13 @@ def write(url, stop, counts):
 
 def reading(pid):
     status = Path(f"/proc/{pid}/status").read_text()
-    kib = int(status.split("VmRSS:")[1].split()[0])
-    return kib / 1024, len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    own, files = (int(status.split(f"{kind}:")[1].split()[0]) / 1024 for kind in ("RssAnon", "RssFile"))
+    return own, files, own + files, len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def told(values):
+    return {"first": round(values[0]), "least": round(min(values)), "most": round(max(values)), "last": round(values[-1]),
+            "growth_percent": round(growth(values), 2)}
 
 
 def growth(values):
@@ -61,7 +68,9 @@ def main():
     binary, http_load, store = sys.argv[1:4]
     seconds = 60 * float(sys.argv[4]) if len(sys.argv) > 4 else 1800
     rate = sys.argv[6] if len(sys.argv) > 6 else "1000"
-    warm_up = max(60, seconds / 10)
+    warm_up = max(60, seconds / 10, 180000 / float(rate))
+    if warm_up >= seconds:
+        raise SystemExit(f"{seconds / 60:g} minutes end before the warm-up of {warm_up:g} s; give more, or a higher rate")
     counts = {"changes": 0, "compactions": 0, "failed": []}
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "store"
@@ -83,12 +92,12 @@ def main():
         queries = json.loads(load.stdout.read())
         server.send_signal(signal.SIGTERM)
         server.wait()
-    memory, descriptors = zip(*readings)
+    own, files, resident, descriptors = zip(*readings)
     print(json.dumps({
         "minutes": seconds / 60, "warm_up_s": warm_up, "queries": queries["statuses"], "broken": queries["broken"],
         "ok_ms": queries["ok_ms"], **{**counts, "failed": counts["failed"][:3], "failures": len(counts["failed"])},
-        "memory_mib": [round(memory[0]), round(min(memory)), round(max(memory)), round(memory[-1])],
-        "memory_growth_percent": round(growth(memory), 2), "descriptors": [min(descriptors), max(descriptors)]}))
+        "resident_mib": told(resident), "own_mib": told(own), "files_mib": told(files),
+        "descriptors": [min(descriptors), max(descriptors)]}))
 
 
 if __name__ == "__main__":
