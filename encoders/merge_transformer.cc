@@ -21,8 +21,9 @@ TransformerOptions options_of(const SectionFileReader& file) {
 
 // What decides how a text becomes a vector, beside the weights.
 std::string encoding_of(const TransformerOptions& o) {
-  return fmt::format("pooling {}, {} tokens, {} dimensions, prefixes \"{}\" and \"{}\"", o.pooling,
-                     o.max_tokens, o.dim, o.document_prefix, o.label_prefix);
+  return fmt::format(
+      "pooling {}, projection {}, {} tokens, {} dimensions, prefixes \"{}\" and \"{}\"", o.pooling,
+      o.projection, o.max_tokens, o.dim, o.document_prefix, o.label_prefix);
 }
 
 class TransformerMerge final : public EncoderMerge {
@@ -31,7 +32,7 @@ class TransformerMerge final : public EncoderMerge {
       : method_(std::move(method)), options_(options_of(encoders[0])) {
     checkpoint_.config = encoders[0].text("config");
     checkpoint_.tokenizer = encoders[0].text("tokenizer");
-    shape_ = read_shape(checkpoint_.config, "an encoder's config.json");
+    shape_ = shape_of(options_, checkpoint_.config);
     for (const SectionFileReader& file : encoders) {
       check(file);
       parameters_.push_back(read_parameters(

@@ -126,30 +126,63 @@ Pooling read_pooling(const fs::path& file) {
   settings.unknown("pooling_mode", "another one", "mean, cls, last and max");
 }
 
-// Modules after the transformer may pool and normalise, nothing else.
-void check_modules(const fs::path& file) {
+// The folder of the module that projects, empty without one: modules after the transformer may
+// pool, then project, and normalise, nothing else.
+std::string dense_module(const fs::path& file) {
   json::error_code error;
   const json::value modules = json::parse(read_file(file), error);
   ensure(!error.failed() && modules.is_array(), ErrorKind::kCorrupt,
          fmt::format("reading {}: it is no JSON list; fetch the weights again", file.string()));
+  std::string before, dense;
   for (const json::value& module : modules.get_array()) {
-    const json::object* entry = module.if_object();
-    const json::value* type = entry != nullptr ? entry->if_contains("type") : nullptr;
-    const std::string name = type != nullptr && type->is_string()
-                                 ? std::string(std::string_view(type->get_string()))
-                                 : "";
-    const std::string last = name.substr(name.rfind('.') + 1);
-    ensure(last == "Transformer" || last == "Pooling" || last == "Normalize",
+    const auto text = [&](std::string_view key) {
+      const json::object* entry = module.if_object();
+      const json::value* found = entry != nullptr ? entry->if_contains(key) : nullptr;
+      return found != nullptr && found->is_string()
+                 ? std::string(std::string_view(found->get_string()))
+                 : "";
+    };
+    const std::string name = text("type"), last = name.substr(name.rfind('.') + 1);
+    const bool projects = last == "Dense" && before == "Pooling";
+    ensure(projects || last == "Transformer" || last == "Pooling" || last == "Normalize",
            ErrorKind::kIncompatible,
            fmt::format("reading {}: the model has a module \"{}\", but dexter knows Transformer, "
-                       "Pooling and Normalize; choose another checkpoint",
+                       "Pooling, one Dense after it, and Normalize; choose another checkpoint",
                        file.string(), name));
+    before = last;
+    if (!projects) continue;
+    dense = text("path");
+    const bool folder = !dense.empty() && dense != ".." && fs::path(dense).filename() == dense;
+    ensure(folder, ErrorKind::kCorrupt,
+           fmt::format("reading {}: the Dense module's path is \"{}\", but must name a folder "
+                       "beside it; fetch the weights again",
+                       file.string(), dense));
   }
+  return dense;
+}
+
+// Reads the module's files into the checkpoint.
+void read_dense(const fs::path& folder, int hidden, TransformerCheckpoint& checkpoint) {
+  const fs::path file = folder / "config.json";
+  const Settings settings(read_file(file), file.string());
+  const std::string activation = settings.text("activation_function", "Tanh");
+  if (!activation.ends_with("Identity"))
+    settings.unknown("activation_function", activation, "torch.nn.modules.linear.Identity");
+  const int taken = settings.count("in_features", kMostHidden);
+  ensure(taken == hidden, ErrorKind::kCorrupt,
+         fmt::format("reading {}: \"in_features\" is {}, but a pooled vector has {} dimensions; "
+                     "fetch the weights again",
+                     file.string(), taken, hidden));
+  checkpoint.projection = settings.count("out_features", kMostHidden);
+  checkpoint.dense = read_file(folder / "model.safetensors");
 }
 
 constexpr std::int64_t kPoolingQueries = 4;
 
-FloatTensor initial_pooling(const ParameterInfo& parameter) {
+constexpr const char* kProjection = "projection.weight";
+
+// Of what a pooling or projection learns.
+FloatTensor initial(const ParameterInfo& parameter) {
   std::int64_t count = 1;
   for (const std::int64_t size : parameter.shape) count *= size;
   FloatTensor tensor{parameter.name, parameter.shape,
@@ -163,6 +196,10 @@ FloatTensor initial_pooling(const ParameterInfo& parameter) {
     std::normal_distribution<float> normal(0, 1);
     for (float& value : tensor.values) value = normal(random);
   }
+  // The unit matrix's leading rows.
+  if (parameter.name == kProjection)
+    for (std::int64_t i = 0; i < std::min(parameter.shape[0], parameter.shape[1]); ++i)
+      tensor.values[static_cast<std::size_t>(i * (parameter.shape[1] + 1))] = 1;
   return tensor;
 }
 
@@ -210,11 +247,16 @@ std::vector<ParameterInfo> parameters_of(const TransformerShape& s, Pooling pool
       all.push_back({name + ".bias", {rows}});
     }
   if (pooling == Pooling::kLayers) all.push_back({"pooling.scores", {s.layers}});
-  if (pooling != Pooling::kAttention) return all;
-  all.push_back({"pooling.layers", {s.layers, hidden}});
-  all.push_back({"pooling.queries", {kPoolingQueries, hidden}});
-  all.push_back({"pooling.output.weight", {hidden, kPoolingQueries * hidden}});
-  all.push_back({"pooling.output.bias", {hidden}});
+  if (pooling == Pooling::kAttention) {
+    all.push_back({"pooling.layers", {s.layers, hidden}});
+    all.push_back({"pooling.queries", {kPoolingQueries, hidden}});
+    all.push_back({"pooling.output.weight", {hidden, kPoolingQueries * hidden}});
+    all.push_back({"pooling.output.bias", {hidden}});
+  }
+  if (s.projection > 0) {
+    all.push_back({kProjection, {s.projection, hidden}});
+    all.push_back({"projection.bias", {s.projection}});
+  }
   return all;
 }
 
@@ -225,12 +267,13 @@ std::vector<FloatTensor> read_parameters(const TransformerShape& shape,
   const std::vector<ParameterInfo> wanted = parameters_of(shape, pooling);
   const std::string prefix = file.find(own + wanted.front().name) != nullptr ? own : "";
   for (const ParameterInfo& parameter : wanted) {
-    const bool pools = parameter.name.starts_with("pooling.");
-    if (pools && file.find(parameter.name) == nullptr)
-      all.push_back(initial_pooling(parameter));
+    const bool own_part =
+        parameter.name.starts_with("pooling.") || parameter.name.starts_with("projection.");
+    if (own_part && file.find(parameter.name) == nullptr)
+      all.push_back(initial(parameter));
     else
       all.push_back({parameter.name, parameter.shape,
-                     file.floats((pools ? "" : prefix) + parameter.name, parameter.shape)});
+                     file.floats((own_part ? "" : prefix) + parameter.name, parameter.shape)});
   }
   return all;
 }
@@ -241,7 +284,9 @@ TransformerCheckpoint read_checkpoint(const fs::path& folder) {
   const TransformerShape shape = read_shape(checkpoint.config, (folder / "config.json").string());
   checkpoint.tokenizer = read_tokenizer(folder);
   checkpoint.weights = read_file(folder / "model.safetensors");
-  if (fs::exists(folder / "modules.json")) check_modules(folder / "modules.json");
+  const fs::path modules = folder / "modules.json";
+  const std::string dense = fs::exists(modules) ? dense_module(modules) : "";
+  if (!dense.empty()) read_dense(folder / dense, shape.hidden, checkpoint);
   if (fs::exists(pooling_file(folder))) checkpoint.pooling = read_pooling(pooling_file(folder));
   checkpoint.max_tokens = shape.positions;
   const fs::path sentence = folder / "sentence_bert_config.json";
@@ -252,6 +297,22 @@ TransformerCheckpoint read_checkpoint(const fs::path& folder) {
           std::min(checkpoint.max_tokens, settings.count("max_seq_length", kMostRows));
   }
   return checkpoint;
+}
+
+std::vector<FloatTensor> parameters_in(const TransformerCheckpoint& checkpoint,
+                                       const TransformerShape& shape, Pooling pooling) {
+  const auto reader_of = [](const std::string& file, const char* name) {
+    return SafetensorsReader(std::as_bytes(std::span(file.data(), file.size())), name);
+  };
+  const SafetensorsReader weights = reader_of(checkpoint.weights, "model.safetensors");
+  std::vector<FloatTensor> all = read_parameters(shape, weights, pooling);
+  if (shape.projection == 0 || checkpoint.dense.empty() || weights.find(kProjection) != nullptr)
+    return all;
+  const SafetensorsReader dense = reader_of(checkpoint.dense, "the Dense module's safetensors");
+  FloatTensor &weight = all[all.size() - 2], &bias = all.back();
+  weight.values = dense.floats("linear.weight", weight.shape);
+  if (dense.find("linear.bias") != nullptr) bias.values = dense.floats("linear.bias", bias.shape);
+  return all;
 }
 
 Pooling pooling_named(std::string_view name) {

@@ -34,6 +34,9 @@ struct TransformerShape {
   int types = 0;  // token types; only the first is used
   double epsilon = 1e-12;
   Activation activation = Activation::kGelu;
+  // Of a learnt affine map of the pooled vector, 0 for none; no config.json says it.
+  int projection = 0;
+  int dim() const { return projection > 0 ? projection : hidden; }  // of a vector
 };
 
 // Of a config.json. kIncompatible names what another architecture asks for, kCorrupt what is
@@ -48,13 +51,14 @@ struct ParameterInfo {
 // each layer weight and bias of: query, key, value, attention output, its normalisation, the two
 // feed-forward layers, their normalisation.
 // After them what the pooling learns, "pooling." before its names: the layers' scores; or each
-// layer's p, the queries, W and b.
+// layer's p, the queries, W and b. Last the projection's weight and bias, "projection." before.
 std::vector<ParameterInfo> parameters_of(const TransformerShape& shape,
                                          Pooling pooling = Pooling::kMean);
 
 // The parameters in that order. The model's prefix ("bert.") may stand before their names. What a
-// pooling learns and `file` lacks, as a checkpoint of another pooling does, has initial values,
-// always the same, that pool nearly (kLayers) or exactly (kAttention) as kMean.
+// pooling or a projection learns and `file` lacks, as a checkpoint without it does, has initial
+// values, always the same, that pool nearly (kLayers) or exactly (kAttention) as kMean and project
+// to the leading dimensions.
 std::vector<FloatTensor> read_parameters(const TransformerShape& shape,
                                          const SafetensorsReader& file,
                                          Pooling pooling = Pooling::kMean);
@@ -63,14 +67,22 @@ struct TransformerCheckpoint {
   std::string config;     // config.json
   std::string tokenizer;  // tokenizer.json, made of vocab.txt where there is none
   std::string weights;    // model.safetensors
+  std::string dense;      // that of its module of a projection; empty without one
+  int projection = 0;     // the dimensions of that
   Pooling pooling = Pooling::kMean;
   int max_tokens = 0;  // at most the model's positions
 };
 
 // Reads config.json, model.safetensors, tokenizer.json or vocab.txt with tokenizer_config.json, and
-// where they are 1_Pooling/config.json, modules.json and sentence_bert_config.json. kNotFound names
-// the missing file; kIncompatible a module that dexter does not have.
+// where they are 1_Pooling/config.json, modules.json with the folder of its Dense module, and
+// sentence_bert_config.json. kNotFound names the missing file; kIncompatible a module that dexter
+// does not have.
 TransformerCheckpoint read_checkpoint(const std::filesystem::path& folder);
+
+// read_parameters of the checkpoint's weights, with the projection that its module has where these
+// have none.
+std::vector<FloatTensor> parameters_in(const TransformerCheckpoint& checkpoint,
+                                       const TransformerShape& shape, Pooling pooling);
 
 // "mean", "cls", "last", "max", "layers" or "attention"; kInvalidInput for another.
 Pooling pooling_named(std::string_view name);

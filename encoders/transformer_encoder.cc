@@ -29,7 +29,7 @@ class TransformerEncoder final : public Encoder {
     OptionsReader reader(file.text("options"));
     visit(reader, options_);
     options_.validate();
-    const TransformerShape shape = read_shape(file.text("config"), "an encoder's config.json");
+    const TransformerShape shape = shape_of(options_, file.text("config"));
     const Pooling pooling = pooling_named(options_.pooling);
     const auto parameters = read_parameters(
         shape, SafetensorsReader(file.section("weights"), "an encoder's weights"), pooling);
@@ -98,6 +98,7 @@ void TransformerOptions::validate() const {
   prefixes();
   if (pooling != "auto") pooling_named(pooling);
   ensure_in_range("transformer", "max_tokens", max_tokens, 0, 1 << 16);
+  ensure_in_range("transformer", "projection", projection, 0, 1 << 15);
   ensure_in_range("transformer", "dim", dim, 0, 1 << 15);
   ensure_in_range("transformer", "learning_rate", learning_rate, 0.0, 1.0);
   ensure_in_range("transformer", "weight_decay", weight_decay, 0.0, 1.0);
@@ -116,17 +117,34 @@ void TransformerOptions::validate() const {
       fmt::format("transformer.precision is \"{}\", but must be float32 or bfloat16", precision));
 }
 
+TransformerShape shape_of(const TransformerOptions& options, std::string_view config,
+                          const std::string& source) {
+  TransformerShape shape = read_shape(config, source);
+  shape.projection = options.projection;
+  return shape;
+}
+
 TransformerOptions resolved(const TransformerOptions& options,
                             const TransformerCheckpoint& checkpoint) {
-  const TransformerShape shape = read_shape(checkpoint.config, "config.json");
   TransformerOptions own = options;
+  if (own.projection == 0) own.projection = checkpoint.projection;
+  const TransformerShape shape = shape_of(own, checkpoint.config, "config.json");
+  ensure(checkpoint.projection == 0 || own.projection == checkpoint.projection,
+         ErrorKind::kInvalidInput,
+         fmt::format("transformer.projection is {}, but the checkpoint projects to {} dimensions; "
+                     "leave it 0, and keep fewer by transformer.dim",
+                     own.projection, checkpoint.projection));
+  ensure(checkpoint.projection > 0 || own.projection <= shape.hidden, ErrorKind::kInvalidInput,
+         fmt::format("transformer.projection is {}, but the checkpoint has {} dimensions, of which "
+                     "no linear map makes more; give at most these",
+                     own.projection, shape.hidden));
   if (own.pooling == "auto") own.pooling = name_of(checkpoint.pooling);
   if (own.max_tokens == 0) own.max_tokens = checkpoint.max_tokens;
-  if (own.dim == 0) own.dim = shape.hidden;
-  ensure(own.dim <= shape.hidden, ErrorKind::kInvalidInput,
+  if (own.dim == 0) own.dim = shape.dim();
+  ensure(own.dim <= shape.dim(), ErrorKind::kInvalidInput,
          fmt::format("transformer.dim is {}, but the checkpoint has {} dimensions; keep at most "
                      "these",
-                     own.dim, shape.hidden));
+                     own.dim, shape.dim()));
   for (const int prefix : own.prefixes())
     ensure(prefix < own.dim, ErrorKind::kInvalidInput,
            fmt::format("transformer.prefix_dims has {}, but a vector has {} dimensions; name fewer",
@@ -146,20 +164,19 @@ FileRef save_transformer(const TransformerOptions& options, const TransformerChe
   copy.device = "auto";  // and wherever they were trained
   visit(writer, copy);
   const WordPiece tokenizer(checkpoint.tokenizer, "tokenizer.json");
-  const TransformerShape shape = read_shape(checkpoint.config, "config.json");
+  const TransformerShape shape = shape_of(options, checkpoint.config, "config.json");
   ensure(tokenizer.id_count() <= shape.vocabulary, ErrorKind::kIncompatible,
          fmt::format("reading a checkpoint: its tokenizer has {} ids but its model {} rows; give "
                      "the files of one model",
                      tokenizer.id_count(), shape.vocabulary));
-  const std::span weights(checkpoint.weights.data(), checkpoint.weights.size());
   const Pooling pooling = pooling_named(options.pooling);
-  const auto parameters = read_parameters(
-      shape, SafetensorsReader(std::as_bytes(weights), "model.safetensors"), pooling);
+  const auto parameters = parameters_in(checkpoint, shape, pooling);
   SectionFileWriter file(root / name, "encoder", kEncoderFileVersion);
   file.add("options", writer.text());
   file.add("config", checkpoint.config);
   file.add("tokenizer", checkpoint.tokenizer);
-  file.add("weights", learns(pooling) ? write_safetensors(parameters) : checkpoint.weights);
+  const bool more = learns(pooling) || shape.projection > 0;  // than the checkpoint need have
+  file.add("weights", more ? write_safetensors(parameters) : checkpoint.weights);
   return file.commit(root);
 }
 

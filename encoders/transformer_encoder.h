@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "encoders/encoder.h"
 #include "encoders/trainer.h"
@@ -18,6 +19,10 @@ std::unique_ptr<Encoder> make_transformer_encoder(SectionFileReader file, std::s
 // not fit it.
 TransformerOptions resolved(const TransformerOptions& options,
                             const TransformerCheckpoint& checkpoint);
+
+// Of a config.json and resolved options.
+TransformerShape shape_of(const TransformerOptions& options, std::string_view config,
+                          const std::string& source = "an encoder's config.json");
 
 // The checkpoint in `options.weights`. kInvalidInput without weights; else as read_checkpoint.
 TransformerCheckpoint read_weights(const TransformerOptions& options);

@@ -2,6 +2,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <boost/json.hpp>
+#include <iterator>
 
 #include "encoders/bag_model.h"
 #include "encoders/options_text.h"
@@ -13,6 +14,8 @@ namespace {
 
 namespace json = boost::json;
 
+constexpr const char* kDense = "2_Dense";
+
 json::object pooling_settings(std::string_view pooling, int dim) {
   return {{"word_embedding_dimension", dim},
           {"pooling_mode_cls_token", pooling == "cls"},
@@ -21,15 +24,50 @@ json::object pooling_settings(std::string_view pooling, int dim) {
           {"pooling_mode_lasttoken", pooling == "last"}};
 }
 
-json::array modules() {
+json::object dense_settings(const TransformerShape& shape) {
+  return {{"in_features", shape.hidden},
+          {"out_features", shape.projection},
+          {"bias", true},
+          {"activation_function", "torch.nn.modules.linear.Identity"}};
+}
+
+json::array modules(bool projects) {
   const auto module = [](int number, std::string_view path, std::string_view type) {
     return json::object{{"idx", number},
                         {"name", std::to_string(number)},
                         {"path", path},
                         {"type", fmt::format("sentence_transformers.models.{}", type)}};
   };
-  return {module(0, "", "Transformer"), module(1, "1_Pooling", "Pooling"),
-          module(2, "2_Normalize", "Normalize")};
+  json::array all{module(0, "", "Transformer"), module(1, "1_Pooling", "Pooling")};
+  if (projects) all.push_back(module(2, kDense, "Dense"));
+  all.push_back(projects ? module(3, "3_Normalize", "Normalize")
+                         : module(2, "2_Normalize", "Normalize"));
+  return all;
+}
+
+void make_folder(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  ensure(!error, ErrorKind::kIo,
+         fmt::format("making the folder {}: {}; check its permissions and the free space",
+                     folder.string(), error.message()));
+}
+
+// The projection, whose weight and bias are the last parameters, has a module of its own; returns
+// the weights of the others.
+std::string without_projection(const SectionFileReader& file, const TransformerShape& shape,
+                               Pooling pooling, const std::filesystem::path& folder) {
+  std::vector<FloatTensor> all = read_parameters(
+      shape, SafetensorsReader(file.section("weights"), "an encoder's weights"), pooling);
+  std::vector<FloatTensor> projection(std::make_move_iterator(all.end() - 2),
+                                      std::make_move_iterator(all.end()));
+  all.resize(all.size() - 2);
+  projection[0].name = "linear.weight";
+  projection[1].name = "linear.bias";
+  make_folder(folder / kDense);
+  write_file_atomically(folder / kDense / "config.json", json::serialize(dense_settings(shape)));
+  write_file_atomically(folder / kDense / "model.safetensors", write_safetensors(projection));
+  return write_safetensors(all);
 }
 
 }  // namespace
@@ -44,25 +82,25 @@ void export_transformer(const std::filesystem::path& root, const FileRef& encode
                      reader.value("kind")));
   TransformerOptions options;
   visit(reader, options);
-  ensure(!learns(pooling_named(options.pooling)), ErrorKind::kInvalidInput,
+  const Pooling pooling = pooling_named(options.pooling);
+  ensure(!learns(pooling), ErrorKind::kInvalidInput,
          fmt::format("exporting an encoder: transformer.pooling is {}, which the layout that other "
                      "programs read has no place for; export its vectors",
                      options.pooling));
-  const TransformerShape shape = read_shape(file.text("config"), "an encoder's config.json");
-  for (const char* inner : {"1_Pooling", "2_Normalize"}) {
-    std::error_code error;
-    std::filesystem::create_directories(folder / inner, error);
-    ensure(!error, ErrorKind::kIo,
-           fmt::format("making the folder {}: {}; check its permissions and the free space",
-                       (folder / inner).string(), error.message()));
-  }
+  const TransformerShape shape = shape_of(options, file.text("config"));
+  const bool projects = shape.projection > 0;
+  for (const char* inner : {"1_Pooling", projects ? "3_Normalize" : "2_Normalize"})
+    make_folder(folder / inner);
   const auto write = [&](std::string_view name, const auto& text) {
     write_file_atomically(folder / name, text);
   };
   write("config.json", file.text("config"));
   write("tokenizer.json", file.text("tokenizer"));
-  write("model.safetensors", file.text("weights"));
-  write("modules.json", json::serialize(modules()));
+  if (projects)
+    write("model.safetensors", without_projection(file, shape, pooling, folder));
+  else
+    write("model.safetensors", file.text("weights"));
+  write("modules.json", json::serialize(modules(projects)));
   write("1_Pooling/config.json", json::serialize(pooling_settings(options.pooling, shape.hidden)));
   write("sentence_bert_config.json",
         json::serialize(json::object{{"max_seq_length", options.max_tokens}}));

@@ -138,7 +138,10 @@ at::Tensor TransformerNetwork::forward(const PackedTexts& packed, double dropout
     states = layer(states, packed, first, dropout);
     if (learns(pooling_)) means.push_back(pool(states, packed));
   }
-  return learns(pooling_) ? pool_layers(at::stack(means, 1)) : pool(states, packed);
+  const at::Tensor pooled =
+      learns(pooling_) ? pool_layers(at::stack(means, 1)) : pool(states, packed);
+  if (shape_.projection == 0) return pooled;
+  return at::linear(pooled, parameters_[parameters_.size() - 2], parameters_.back());
 }
 
 }  // namespace dexter

@@ -34,7 +34,7 @@ class TransformerNetwork {
                      std::span<const FloatTensor> parameters, at::ScalarType type,
                      at::Device device);
 
-  // Vectors [texts x hidden], not normalised, in the order of `packed`. `dropout` is the
+  // Vectors [texts x shape.dim()], not normalised, in the order of `packed`. `dropout` is the
   // probability of the hidden states' and the attention's dropout, 0 for none.
   at::Tensor forward(const PackedTexts& packed, double dropout) const;
 

@@ -10,6 +10,7 @@ struct TransformerOptions {
   std::string weights = {};      // folder of the checkpoint
   std::string pooling = "auto";  // auto, or a name of Pooling
   int max_tokens = 0;            // of a text, the frame counted; 0: what the checkpoint says
+  int projection = 0;            // dimensions of a learnt map after pooling; 0: the checkpoint's
   int dim = 0;                   // leading dimensions kept of a vector; 0: all
   std::string prefix_dims = {};  // numbers with commas between, each less than `dim`
   std::string document_prefix = {}, label_prefix = {};
@@ -35,6 +36,9 @@ void visit(Visitor& v, TransformerOptions& o) {
     "learnt weighted mean of every layer's means, or attention, learnt queries over them; auto "
     "takes the checkpoint's own, else mean");
   v("max_tokens", o.max_tokens, "tokens of a text at most; 0 for what the checkpoint says");
+  v("projection", o.projection,
+    "dimensions of a learnt linear map of the pooled vector, at first to its leading ones; 0 for "
+    "the checkpoint's own, if it has one");
   v("dim", o.dim, "leading dimensions of a vector that are kept; 0 for all");
   v("prefix_dims", o.prefix_dims,
     "with any loss but in_batch and triplet: numbers of leading dimensions, with commas between, "

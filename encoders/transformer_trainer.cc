@@ -31,12 +31,6 @@ std::vector<std::uint32_t> all_rows(std::size_t count) {
   return rows;
 }
 
-std::vector<FloatTensor> parameters_in(const TransformerCheckpoint& checkpoint, Pooling pooling) {
-  const std::span weights(checkpoint.weights.data(), checkpoint.weights.size());
-  return read_parameters(read_shape(checkpoint.config, "config.json"),
-                         SafetensorsReader(std::as_bytes(weights), "model.safetensors"), pooling);
-}
-
 LearnerOptions learner_options(const TransformerOptions& options, const ProcessGroup* ranks) {
   return {.dim = options.dim,
           .prefix_dims = options.prefixes(),
@@ -65,8 +59,9 @@ TransformerTrainer::TransformerTrainer(const TransformerOptions& options,
       ranks_(ranks),
       loss_(make_loss(loss)),
       frequency_logit_(set.labels.size()),
-      learner_(read_shape(checkpoint.config, "config.json"), pooling_named(options.pooling),
-               parameters_in(checkpoint, pooling_named(options.pooling)),
+      learner_(shape_of(options, checkpoint.config), pooling_named(options.pooling),
+               parameters_in(checkpoint, shape_of(options, checkpoint.config),
+                             pooling_named(options.pooling)),
                learner_options(options, ranks)),
       score_step_(*loss_, loss.temperature, options.dim, 1, fastest_precision()) {
   read_set(set, checkpoint);
@@ -85,9 +80,10 @@ void TransformerTrainer::check_agreement(const TransformerCheckpoint& checkpoint
          fmt::format("training in {} processes: loss.name is {}, but only {} are summed over "
                      "processes; choose one, or start one process",
                      ranks_->size(), loss_options_.name, losses_by_chunks()));
-  const std::span weights(checkpoint.weights.data(), checkpoint.weights.size());
-  const std::string own =
-      identity() + fmt::format("weights={:016x}\n", checksum64(std::as_bytes(weights)));
+  std::uint64_t weights = 0;
+  for (const std::string* file : {&checkpoint.weights, &checkpoint.dense})
+    weights = checksum64(std::as_bytes(std::span(file->data(), file->size())), weights);
+  const std::string own = identity() + fmt::format("weights={:016x}\n", weights);
   ensure(ranks_->from_first(own) == own, ErrorKind::kInvalidInput,
          fmt::format("training as rank {} of {}: its options, corpus or weights are not those of "
                      "rank 0; give all processes the same",

@@ -121,11 +121,19 @@ TEST(Merge, OfBagsNamesWhatDiffers) {
       ErrorKind::kIncompatible, [&] { m.merge("layers", "layers", {}); }, "encoder.hidden is 16");
 }
 
+constexpr int kProjection = 8;
+
+TransformerShape projected_shape(std::string_view config) {
+  TransformerShape shape = read_shape(config, "tiny");
+  shape.projection = kProjection;
+  return shape;
+}
+
 // A checkpoint whose second half of each tensor is `turned`: (x, y) becomes (-y, x).
 void write_checkpoint(const std::filesystem::path& folder, bool turned) {
   testing::write_tiny_checkpoint(folder);
-  const TransformerShape shape = read_shape(testing::tiny_config(Family::kBert), "tiny");
-  const std::string bytes = testing::tiny_weights(Family::kBert);
+  const TransformerShape shape = projected_shape(testing::tiny_config(Family::kBert));
+  const std::string bytes = testing::tiny_weights(Family::kBert, "", Pooling::kMean, kProjection);
   std::vector<FloatTensor> tensors =
       read_parameters(shape, SafetensorsReader(std::as_bytes(std::span(bytes)), "tiny"));
   for (FloatTensor& tensor : tensors)
@@ -142,7 +150,7 @@ struct TransformerMerging : Merging {
     for (const bool turned : {false, true}) {
       const std::string name = turned ? "b" : "a";
       write_checkpoint(folder / ("weights-" + name), turned);
-      adopt(name, {});
+      adopt(name, {.projection = kProjection});
     }
   }
   void adopt(const std::string& name, TransformerOptions options) {
@@ -151,7 +159,7 @@ struct TransformerMerging : Merging {
   }
   std::vector<FloatTensor> parameters(const FileRef& ref) const {
     const SectionFileReader reader(folder.path(), ref, "encoder", kEncoderFileVersion);
-    return read_parameters(read_shape(reader.text("config"), "tiny"),
+    return read_parameters(projected_shape(reader.text("config")),
                            SafetensorsReader(reader.section("weights"), "tiny"));
   }
 };
@@ -173,7 +181,7 @@ TEST(Merge, GoesAlongTheLineOrTheArc) {
   for (const auto& [method, factor] : {std::pair{"lerp", 0.5}, {"slerp", std::sqrt(0.5)}}) {
     const EncoderInfo info = m.merge("a", "b", {method, 0.5});
     EXPECT_EQ(info.kind, "transformer");
-    EXPECT_EQ(info.dim, 16);
+    EXPECT_EQ(info.dim, kProjection);
     const auto found = m.parameters(info.file);
     for (std::size_t t = 0; t < a.size(); ++t) {
       ASSERT_EQ(a[t].values.size() % 2, 0u);
@@ -186,9 +194,13 @@ TEST(Merge, GoesAlongTheLineOrTheArc) {
 
 TEST(Merge, OfTransformersNamesWhatDiffers) {
   TransformerMerging m;
-  m.adopt("b-max", {.pooling = "max"});
+  m.adopt("b-max", {.pooling = "max", .projection = kProjection});
   expect_error(
       ErrorKind::kIncompatible, [&] { m.merge("a", "b-max", {}); }, "pooling mean", "pooling max");
+  m.adopt("b-pooled", {.projection = 0});
+  expect_error(
+      ErrorKind::kIncompatible, [&] { m.merge("a", "b-pooled", {}); }, "projection 8",
+      "projection 0");
   testing::write_tiny_checkpoint(m.folder / "weights-c", Family::kDistilBert);
   m.adopt("c", {});
   expect_error(

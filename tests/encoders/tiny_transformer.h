@@ -29,10 +29,11 @@ inline std::string tiny_config(Family family) {
 // Value i of tensor t is 0.3 sin(1.7 t + 0.9 i + 0.1), and 1 more in the weights of normalisations;
 // scores of layers, which count a hundredfold, are a hundredth of that.
 inline std::string tiny_weights(Family family, const std::string& prefix = "",
-                                Pooling pooling = Pooling::kMean) {
+                                Pooling pooling = Pooling::kMean, int projection = 0) {
+  TransformerShape shape = read_shape(tiny_config(family), "tiny");
+  shape.projection = projection;
   std::vector<FloatTensor> tensors;
-  for (const ParameterInfo& info :
-       parameters_of(read_shape(tiny_config(family), "tiny"), pooling)) {
+  for (const ParameterInfo& info : parameters_of(shape, pooling)) {
     std::size_t count = 1;
     for (const std::int64_t size : info.shape) count *= static_cast<std::size_t>(size);
     const double phase = 1.7 * static_cast<double>(tensors.size()) + 0.1;
@@ -48,11 +49,12 @@ inline std::string tiny_weights(Family family, const std::string& prefix = "",
 }
 
 inline void write_tiny_checkpoint(const std::filesystem::path& folder,
-                                  Family family = Family::kBert, Pooling pooling = Pooling::kMean) {
+                                  Family family = Family::kBert, Pooling pooling = Pooling::kMean,
+                                  int projection = 0) {
   std::filesystem::create_directories(folder);
   write_bytes(folder / "config.json", tiny_config(family));
   write_bytes(folder / "vocab.txt", kTinyVocabulary);
-  write_bytes(folder / "model.safetensors", tiny_weights(family, "", pooling));
+  write_bytes(folder / "model.safetensors", tiny_weights(family, "", pooling, projection));
 }
 
 }  // namespace dexter::testing

@@ -4,9 +4,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <thread>
 
 #include "encoders/wordpiece.h"
+#include "storage/file_io.h"
 #include "tests/encoders/tiny_training.h"
 #include "tests/encoders/tiny_transformer.h"
 #include "tests/support/expect_error.h"
@@ -27,11 +29,19 @@ struct Adopted {
 
   explicit Adopted(TransformerOptions options = {}, Family family = Family::kBert,
                    Pooling learnt = Pooling::kMean) {
-    testing::write_tiny_checkpoint(folder / "weights", family, learnt);
+    testing::write_tiny_checkpoint(folder / "weights", family, learnt, options.projection);
+    adopt(std::move(options));
+  }
+  void adopt(TransformerOptions options) {
     options.weights = (folder / "weights").string();
     report = adopt_transformer(options, folder.path(), "encoder");
     encoder = load_encoder(folder.path(), report.encoder.file);
   }
+};
+
+// Of a checkpoint that never learnt to project.
+struct Begun : Adopted {
+  explicit Begun(TransformerOptions options) { adopt(std::move(options)); }
 };
 
 using Row = std::vector<float>;
@@ -83,6 +93,42 @@ TEST(TransformerEncoder, PoolsLayersAsTheWeightsSay) {
               1e-5F);
   expect_near(first("attention", Family::kDistilBert),
               {-0.309583F, -0.208772F, -0.187620F, 0.446290F}, 1e-5F);
+}
+
+TEST(TransformerEncoder, ProjectsAsTheWeightsSay) {
+  const auto first = [](const TransformerOptions& options, Family family) {
+    const Adopted adopted(options, family, pooling_named(options.pooling));
+    EXPECT_EQ(adopted.encoder->dim(), options.projection);
+    const EmbeddingMatrix rows = adopted.encoder->encode(kTexts);
+    return Row(rows.row(0).begin(), rows.row(0).end());
+  };
+  expect_near(first({.pooling = "mean", .projection = 6}, Family::kBert),
+              {0.727006F, 0.164873F, -0.486197F, -0.361967F}, 1e-5F);
+  expect_near(first({.pooling = "attention", .projection = 3}, Family::kDistilBert),
+              {0.779342F, -0.584723F, -0.225223F}, 1e-5F);
+}
+
+TEST(TransformerEncoder, ProjectionBeginsAsTheLeadingDimensions) {
+  for (const int dim : {16, 6}) {
+    const EmbeddingMatrix cut = Begun({.dim = dim}).encoder->encode(kTexts);
+    const Begun projected({.projection = dim});
+    ASSERT_EQ(projected.encoder->dim(), dim);
+    const EmbeddingMatrix same = projected.encoder->encode(kTexts);
+    for (std::size_t i = 0; i < kTexts.size(); ++i)
+      expect_near(same.row(i), Row(cut.row(i).begin(), cut.row(i).end()), 1e-6F);
+  }
+}
+
+TEST(TransformerEncoder, KeepsLeadingDimensionsOfAProjection) {
+  const Adopted whole({.projection = 10}), cut({.projection = 10, .dim = 4});
+  const EmbeddingMatrix all = whole.encoder->encode(kTexts), part = cut.encoder->encode(kTexts);
+  ASSERT_EQ(part.dim(), 4);
+  for (std::size_t i = 0; i < kTexts.size(); ++i) {
+    Row expected(all.row(i).begin(), all.row(i).begin() + 4);
+    const float norm = std::sqrt(testing::dot(expected, expected));
+    for (float& value : expected) value /= norm;
+    expect_near(part.row(i), expected, 1e-5F);
+  }
 }
 
 // A checkpoint that never learnt to pool layers begins with what it was: its last layer's mean.
@@ -211,11 +257,35 @@ TEST(TransformerEncoder, AnExportedFolderGivesTheSameEncoder) {
   EXPECT_EQ(again.encoder.fingerprint, adopted.encoder->fingerprint());
 }
 
+TEST(TransformerEncoder, AnExportedFolderHasTheProjectionAsAModule) {
+  const Adopted adopted({.projection = 6});
+  const std::filesystem::path out = adopted.folder / "out";
+  export_transformer(adopted.folder.path(), adopted.report.encoder.file, out);
+  // Other programs find no parameter in the model's file that they do not know.
+  EXPECT_EQ(read_file(out / "model.safetensors"), testing::tiny_weights(Family::kBert));
+  EXPECT_NE(read_file(out / "modules.json").find("models.Dense"), std::string::npos);
+  const TransformerCheckpoint read = read_checkpoint(out);
+  EXPECT_EQ(read.projection, 6);
+  const TrainReport again =
+      adopt_transformer({.weights = out.string()}, adopted.folder.path(), "b");
+  EXPECT_EQ(again.encoder.fingerprint, adopted.encoder->fingerprint());
+  expect_error(
+      ErrorKind::kInvalidInput,
+      [&] {
+        adopt_transformer({.weights = out.string(), .projection = 4}, adopted.folder.path(), "c");
+      },
+      "transformer.projection is 4", "6 dimensions");
+}
+
 TEST(TransformerEncoder, OptionsThatDoNotFitAreNamed) {
   expect_error(
       ErrorKind::kInvalidInput, [] { adopt_transformer({}, "", "encoder"); }, "--weights");
   expect_error(
       ErrorKind::kInvalidInput, [] { Adopted({.dim = 17}); }, "transformer.dim is 17", "16");
+  expect_error(
+      ErrorKind::kInvalidInput, [] { Adopted({.projection = 17}); }, "projection is 17", "16");
+  expect_error(
+      ErrorKind::kInvalidInput, [] { Adopted({.projection = 8, .dim = 9}); }, "dim is 9", "8");
   expect_error(
       ErrorKind::kInvalidInput, [] { Adopted({.max_tokens = 13}); }, "max_tokens is 13", "12");
   const auto refused = [](const TransformerOptions& options, const char* part) {
@@ -224,6 +294,7 @@ TEST(TransformerEncoder, OptionsThatDoNotFitAreNamed) {
   };
   refused({.pooling = "sum"}, "\"sum\"");
   refused({.max_tokens = -1}, "max_tokens is -1");
+  refused({.projection = -1}, "projection is -1");
   refused({.dim = -1}, "dim is -1");
   refused({.label_prefix = "a\nb"}, "one line");
   refused({.precision = "int4"}, "\"int4\"");
@@ -248,6 +319,49 @@ TEST(TransformerCheckpoint, TakesLimitsAndPoolingFromTheFolder) {
   EXPECT_EQ(read_checkpoint(folder.path()).tokenizer, testing::tiny_config(Family::kBert));
 }
 
+// As a model without a bias has it.
+TEST(TransformerCheckpoint, ReadsAModuleThatProjects) {
+  const TempDir folder;
+  testing::write_tiny_checkpoint(folder.path());
+  std::filesystem::create_directory(folder / "2_Dense");
+  const auto modules = [&](const std::string& before, const std::string& path) {
+    write_bytes(folder / "modules.json", R"([{"type": ")" + before + R"("}, {"type": "a.Dense",
+                "path": ")" + path + "\"}]");
+  };
+  const auto dense = [&](const std::string& taken, const std::string& activation) {
+    write_bytes(folder / "2_Dense/config.json",
+                R"({"in_features": )" + taken + R"(, "out_features": 2, "activation_function": ")" +
+                    activation + "\"}");
+  };
+  const auto read = [&] { return read_checkpoint(folder.path()); };
+  modules("a.Pooling", "2_Dense");
+  dense("16", "torch.nn.modules.linear.Identity");
+  expect_error(ErrorKind::kNotFound, read, "2_Dense/model.safetensors");
+  FloatTensor weight{"linear.weight", {2, 16}, std::vector<float>(32)};
+  weight.values[1] = weight.values[16 + 3] = 1;  // the second dimension and the fourth
+  write_bytes(folder / "2_Dense/model.safetensors", write_safetensors({&weight, 1}));
+  EXPECT_EQ(read().projection, 2);
+  const auto encoded = [&](const std::filesystem::path& weights) {
+    const TrainReport report =
+        adopt_transformer({.weights = weights.string()}, folder.path(), "encoder");
+    return load_encoder(folder.path(), report.encoder.file)->encode(kTexts);
+  };
+  const EmbeddingMatrix found = encoded(folder.path());
+  const EmbeddingMatrix whole = Adopted().encoder->encode(kTexts);
+  for (std::size_t i = 0; i < kTexts.size(); ++i) {
+    const float norm = std::hypot(whole.row(i)[1], whole.row(i)[3]);
+    expect_near(found.row(i), {whole.row(i)[1] / norm, whole.row(i)[3] / norm}, 1e-5F);
+  }
+  dense("16", "torch.nn.modules.activation.Tanh");
+  expect_error(ErrorKind::kIncompatible, read, "2_Dense/config.json", "Tanh", "Identity");
+  dense("8", "torch.nn.modules.linear.Identity");
+  expect_error(ErrorKind::kCorrupt, read, "in_features", "8", "16 dimensions");
+  modules("a.Pooling", "../2_Dense");
+  expect_error(ErrorKind::kCorrupt, read, "modules.json", "../2_Dense");
+  modules("a.Transformer", "2_Dense");
+  expect_error(ErrorKind::kIncompatible, read, "modules.json", "a.Dense");
+}
+
 TEST(TransformerCheckpoint, FindsParametersBehindTheModelsPrefix) {
   const TransformerShape shape = read_shape(testing::tiny_config(Family::kDistilBert), "tiny");
   const auto read = [&](const std::string& weights) {
@@ -266,8 +380,8 @@ TEST(TransformerCheckpoint, NamesWhatItCannotRead) {
   expect_error(ErrorKind::kNotFound, read, "config.json");
   testing::write_tiny_checkpoint(folder.path());
   read();
-  write_bytes(folder / "modules.json", R"([{"type": "sentence_transformers.models.Dense"}])");
-  expect_error(ErrorKind::kIncompatible, read, "modules.json", "Dense");
+  write_bytes(folder / "modules.json", R"([{"type": "sentence_transformers.models.LSTM"}])");
+  expect_error(ErrorKind::kIncompatible, read, "modules.json", "LSTM");
   const auto shape_of = [](const std::string& from, const std::string& to) {
     std::string config = testing::tiny_config(Family::kBert);
     config.replace(config.find(from), from.size(), to);

@@ -17,16 +17,21 @@ using testing::expect_error;
 using Learner = TransformerLearner;
 using Tokens = std::vector<std::vector<std::int32_t>>;
 
-const TransformerShape kShape = read_shape(testing::tiny_config(Family::kBert), "tiny");
+TransformerShape tiny_shape(int projection = 0) {
+  TransformerShape shape = read_shape(testing::tiny_config(Family::kBert), "tiny");
+  shape.projection = projection;
+  return shape;
+}
+
 const Tokens kTexts{{2, 5, 6, 7, 3}, {2, 8, 3}, {2, 15, 16, 16, 10, 9, 11, 3},
                     {2, 12, 13, 3},  {2, 9, 3}, {2, 5, 8, 9, 10, 11, 12, 13, 14, 15, 16, 3}};
 const std::vector<std::uint32_t> kRows{3, 0, 5, 1, 2, 4, 0};  // one text twice
 constexpr int kDim = 16;
 
-std::vector<FloatTensor> tiny_parameters(Pooling pooling = Pooling::kMean) {
-  const std::string weights = testing::tiny_weights(Family::kBert, "", pooling);
+std::vector<FloatTensor> tiny_parameters(Pooling pooling = Pooling::kMean, int projection = 0) {
+  const std::string weights = testing::tiny_weights(Family::kBert, "", pooling, projection);
   const auto bytes = std::as_bytes(std::span(weights.data(), weights.size()));
-  return read_parameters(kShape, SafetensorsReader(bytes, "tiny"), pooling);
+  return read_parameters(tiny_shape(projection), SafetensorsReader(bytes, "tiny"), pooling);
 }
 
 struct Subject {
@@ -34,8 +39,8 @@ struct Subject {
   std::vector<float> vectors = std::vector<float>(kRows.size() * kDim);
 
   explicit Subject(const LearnerOptions& options, const std::vector<FloatTensor>& from,
-                   Pooling pooling = Pooling::kMean)
-      : learner(kShape, pooling, from, options) {}
+                   Pooling pooling = Pooling::kMean, int projection = 0)
+      : learner(tiny_shape(projection), pooling, from, options) {}
   explicit Subject(const LearnerOptions& options) : Subject(options, tiny_parameters()) {}
 
   void forward(std::uint64_t seed = 9) {
@@ -91,21 +96,25 @@ TEST(TransformerLearner, TheCachedGradientIsThatOfFiniteDifferences) {
   }
 }
 
-// Every tensor of the pooling, and some of the layers below it, which have gradients of two ways.
-TEST(TransformerLearner, ThePoolingOfLayersHasTheGradientOfFiniteDifferences) {
+// Every tensor of the pooling and the projection, and some of the layers below, which have
+// gradients of two ways.
+TEST(TransformerLearner, WhatFollowsTheLayersHasTheGradientOfFiniteDifferences) {
   const std::vector<float> g = some_gradient();
   const LearnerOptions options{.dim = kDim, .chunk_tokens = 12};
-  for (const Pooling pooling : {Pooling::kLayers, Pooling::kAttention}) {
-    const auto gradients = Subject(options, tiny_parameters(pooling), pooling).gradients(g);
+  for (const auto& [pooling, projection] :
+       {std::pair{Pooling::kLayers, 0}, {Pooling::kAttention, 0}, {Pooling::kMax, kDim}}) {
+    const auto subject = [&](std::size_t t = 0, std::size_t at = 0, float step = 0) {
+      std::vector<FloatTensor> parameters = tiny_parameters(pooling, projection);
+      parameters[t].values[at] += step;
+      return Subject(options, parameters, pooling, projection);
+    };
+    const auto gradients = subject().gradients(g);
     for (std::size_t t = 0; t < gradients.size(); ++t) {
-      const bool pools = gradients[t].name.starts_with("pooling.");
+      const bool pools =
+          gradients[t].name.starts_with("pooling.") || gradients[t].name.starts_with("projection.");
       if (!pools && t % 5 > 0) continue;
       const std::size_t at = gradients[t].values.size() / 2;
-      const auto moved = [&](float step) {
-        std::vector<FloatTensor> parameters = tiny_parameters(pooling);
-        parameters[t].values[at] += step;
-        return Subject(options, parameters, pooling).objective(g);
-      };
+      const auto moved = [&](float step) { return subject(t, at, step).objective(g); };
       const float step = gradients[t].name == "pooling.scores" ? 4e-4F : 4e-3F;
       const double slope = (moved(step) - moved(-step)) / (2 * static_cast<double>(step));
       const auto expected = static_cast<double>(gradients[t].values[at]);

@@ -2,7 +2,7 @@
 """A BERT-family encoder in numpy, written from the papers: what tests/encoders/transformer_test.cc compares with.
 
 usage: transformer_reference.py --weights DIR --text TEXT... [--pooling mean|cls|last|max] [--dexter BINARY]
-       transformer_reference.py --tiny bert|distilbert [--pooling ...|layers|attention]
+       transformer_reference.py --tiny bert|distilbert [--pooling ...|layers|attention] [--projection N]
 
 With --weights it prints the first values of each text's unit vector. With --dexter it also lets that program encode the
 texts and prints the largest difference (exit code 1 above 1e-4). With --tiny it prints the numbers that the test
@@ -36,7 +36,7 @@ def names_of(family, layer):
     return [base + part for part in parts]
 
 
-def tiny_weights(family, pooling):
+def tiny_weights(family, pooling, projection):
     """Value i of tensor t is 0.3 sin(1.7 t + 0.9 i + 0.1), and 1 more in the weights of normalisations; scores of
     layers are a hundredth of that."""
     s, tensors = TINY[family], {}
@@ -65,6 +65,9 @@ def tiny_weights(family, pooling):
         add("pooling.queries", 4, s["hidden"])
         add("pooling.output.weight", s["hidden"], 4 * s["hidden"])
         add("pooling.output.bias", s["hidden"])
+    if projection:
+        add("projection.weight", projection, s["hidden"])
+        add("projection.bias", projection)
     return tensors
 
 
@@ -126,6 +129,8 @@ def vector(w, family, layers, heads, ids, pooling):
         pooled = pool_layers(w, np.array(means), pooling)
     else:
         pooled = {"mean": x.mean(0), "cls": x[0], "last": x[-1], "max": x.max(0)}[pooling]
+    if "projection.weight" in w:
+        pooled = linear(pooled, "projection")
     return pooled / np.linalg.norm(pooled)
 
 
@@ -151,10 +156,11 @@ def main():
     parser.add_argument("--text", nargs="*", default=[])
     parser.add_argument("--tiny", choices=sorted(TINY))
     parser.add_argument("--pooling", default="mean")
+    parser.add_argument("--projection", type=int, default=0, help="with --tiny: dimensions of a map after pooling")
     parser.add_argument("--dexter")
     options = parser.parse_args()
     if options.tiny:
-        shape, weights = TINY[options.tiny], tiny_weights(options.tiny, options.pooling)
+        shape, weights = TINY[options.tiny], tiny_weights(options.tiny, options.pooling, options.projection)
         for ids in TINY_IDS:
             found = vector(weights, options.tiny, shape["layers"], shape["heads"], ids, options.pooling)
             print(ids, ", ".join(f"{value:.6f}" for value in found[:4]))

@@ -106,24 +106,34 @@ TEST(TransformerTrainer, LearnsFromEveryLoss) {
   }
 }
 
-TEST(TransformerTrainer, LearnsToPoolLayers) {
-  for (const char* pooling : {"layers", "attention"}) {
+TEST(TransformerTrainer, LearnsToPoolLayersAndToProject) {
+  struct Case {
+    const char* pooling;
+    int projection;
+    std::size_t tensors;
+  };
+  for (const auto& [pooling, projection, tensors] :
+       {Case{"layers", 0, 1}, {"attention", 0, 4}, {"mean", 12, 2}}) {
     Training training;
     training.transformer.pooling = pooling;
+    training.transformer.projection = projection;
     const auto encoder = training.trained();
+    EXPECT_EQ(encoder->dim(), projection > 0 ? projection : 16);
     EXPECT_EQ(testing::precision_at_1(*encoder, training.set.labels, training.set.train), 100);
     // What is saved has learnt; a checkpoint of the same pooling would be read back.
     const SectionFileReader file(training.folder / "encoder", "encoder", 1);
-    const TransformerShape shape = read_shape(file.text("config"), "tiny");
+    const TransformerShape shape = shape_of(training.transformer, file.text("config"));
     const auto pooled_by = [&](std::string_view weights) {
       std::vector<FloatTensor> own =
           read_parameters(shape, SafetensorsReader(std::as_bytes(std::span(weights)), "tiny"),
-                          pooling_named(pooling));
-      std::erase_if(own, [](const FloatTensor& t) { return !t.name.starts_with("pooling."); });
+                          pooling_named(training.transformer.pooling));
+      std::erase_if(own, [](const FloatTensor& t) {
+        return !t.name.starts_with("pooling.") && !t.name.starts_with("projection.");
+      });
       return own;
     };
     const auto before = pooled_by(random_weights()), after = pooled_by(file.text("weights"));
-    ASSERT_EQ(before.size(), pooling == std::string("layers") ? 1u : 4u);
+    ASSERT_EQ(before.size(), tensors);
     for (std::size_t i = 0; i < before.size(); ++i)
       EXPECT_NE(before[i].values, after[i].values) << before[i].name;
   }
@@ -152,6 +162,11 @@ TEST(TransformerTrainer, ChecksThePrefixesThatShallWorkAlone) {
   training.transformer.prefix_dims = "4,8";
   training.options.epochs = 1;
   EXPECT_EQ(training.run().history.size(), 1u);
+  training.transformer.projection = 8;
+  expect_error(
+      ErrorKind::kInvalidInput, [&] { training.run(); }, "has 8, but a vector has 8 dimensions");
+  training.transformer.prefix_dims = "4";
+  EXPECT_EQ(training.run().history.size(), 1u);
 }
 
 TEST(TransformerTrainer, KeepsTheBestEpochOfTheValidationPart) {
@@ -171,6 +186,7 @@ TEST(TransformerTrainer, AResumedRunEndsAsTheUninterruptedOne) {
   whole.options.epochs = stopped.options.epochs = 4;
   whole.transformer.dropout = stopped.transformer.dropout = 0.1;
   whole.options.negatives = stopped.options.negatives = 3;
+  whole.transformer.projection = stopped.transformer.projection = 12;
   const std::string expected = whole.run().encoder.fingerprint;
   std::stop_source stop;
   stopped.checkpoint = stopped.folder / "checkpoint";
