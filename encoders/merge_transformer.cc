@@ -1,6 +1,8 @@
 // The merge of transformers.
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "encoders/merge_kinds.h"
@@ -22,8 +24,8 @@ TransformerOptions options_of(const SectionFileReader& file) {
 // What decides how a text becomes a vector, beside the weights.
 std::string encoding_of(const TransformerOptions& o) {
   return fmt::format(
-      "pooling {}, projection {}, {} tokens, {} dimensions, prefixes \"{}\" and \"{}\"", o.pooling,
-      o.projection, o.max_tokens, o.dim, o.document_prefix, o.label_prefix);
+      "{} towers, pooling {}, projection {}, {} tokens, {} dimensions, prefixes \"{}\" and \"{}\"",
+      o.towers, o.pooling, o.projection, o.max_tokens, o.dim, o.document_prefix, o.label_prefix);
 }
 
 class TransformerMerge final : public EncoderMerge {
@@ -35,9 +37,15 @@ class TransformerMerge final : public EncoderMerge {
     shape_ = shape_of(options_, checkpoint_.config);
     for (const SectionFileReader& file : encoders) {
       check(file);
-      parameters_.push_back(read_parameters(
-          shape_, SafetensorsReader(file.section("weights"), "an encoder's weights"),
-          pooling_named(options_.pooling)));
+      parameters_.emplace_back();
+      for (const char* section : {"weights", "label_weights"}) {
+        if (!file.has(section)) continue;
+        std::vector<FloatTensor> tower = read_parameters(
+            shape_, SafetensorsReader(file.section(section), "an encoder's weights"),
+            pooling_named(options_.pooling));
+        tower_size_ = tower.size();
+        std::move(tower.begin(), tower.end(), std::back_inserter(parameters_.back()));
+      }
     }
     for (std::size_t t = 0; t < parameters_[0].size(); ++t)
       products_.push_back(inner_products(tensors_of(t)));
@@ -58,12 +66,18 @@ class TransformerMerge final : public EncoderMerge {
   }
 
   ValidationScore score(std::span<const double> weights) override {
-    const TransformerTower tower(
-        shape_, pooling_named(options_.pooling), merged(weights),
-        options_.precision == "bfloat16" ? Precision::kBfloat16 : Precision::kFloat32,
-        options_.device);
+    const std::vector<FloatTensor> parameters = merged(weights);
+    const auto tower_of = [&](std::span<const FloatTensor> part) {
+      return TransformerTower(
+          shape_, pooling_named(options_.pooling), part,
+          options_.precision == "bfloat16" ? Precision::kBfloat16 : Precision::kFloat32,
+          options_.device);
+    };
+    const TransformerTower tower = tower_of(documents_part(parameters));
     const EmbeddingMatrix documents = tower.encode(documents_, options_.dim);
-    const EmbeddingMatrix labels = tower.encode(labels_, options_.dim);
+    const EmbeddingMatrix labels =
+        options_.separate() ? tower_of(labels_part(parameters)).encode(labels_, options_.dim)
+                            : tower.encode(labels_, options_.dim);
     return validate(documents.data(), documents.rows(), labels.data(), labels.rows(), options_.dim,
                     sample_->positives);
   }
@@ -71,7 +85,9 @@ class TransformerMerge final : public EncoderMerge {
  private:
   EncoderInfo write(std::span<const double> weights, const std::filesystem::path& root,
                     const std::string& name) override {
-    checkpoint_.weights = write_safetensors(merged(weights));
+    const std::vector<FloatTensor> parameters = merged(weights);
+    checkpoint_.weights = write_safetensors(documents_part(parameters));
+    if (options_.separate()) checkpoint_.label_weights = write_safetensors(labels_part(parameters));
     EncoderInfo info;
     info.kind = "transformer";
     info.dim = options_.dim;
@@ -87,6 +103,14 @@ class TransformerMerge final : public EncoderMerge {
     const std::string own = encoding_of(options_), others = encoding_of(options_of(other));
     ensure_alike(own == others, fmt::format("options ({}; {})", own, others),
                  "train all with the same");
+  }
+
+  // Each side's of all parameters: both share one tower, or have their own.
+  std::span<const FloatTensor> documents_part(std::span<const FloatTensor> all) const {
+    return all.first(tower_size_);
+  }
+  std::span<const FloatTensor> labels_part(std::span<const FloatTensor> all) const {
+    return all.last(tower_size_);
   }
 
   MergedTensors tensors_of(std::size_t t) const {
@@ -109,7 +133,8 @@ class TransformerMerge final : public EncoderMerge {
   const TransformerOptions options_;
   TransformerCheckpoint checkpoint_;
   TransformerShape shape_;
-  std::vector<std::vector<FloatTensor>> parameters_;  // by encoder
+  std::size_t tower_size_ = 0;                        // tensors
+  std::vector<std::vector<FloatTensor>> parameters_;  // by encoder; of labels' own tower at the end
   std::vector<std::vector<double>> products_;         // by tensor
   const MergeSample* sample_ = nullptr;
   std::vector<std::vector<std::int32_t>> documents_, labels_;  // the sample's tokens

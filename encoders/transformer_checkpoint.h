@@ -64,11 +64,12 @@ std::vector<FloatTensor> read_parameters(const TransformerShape& shape,
                                          Pooling pooling = Pooling::kMean);
 
 struct TransformerCheckpoint {
-  std::string config;     // config.json
-  std::string tokenizer;  // tokenizer.json, made of vocab.txt where there is none
-  std::string weights;    // model.safetensors
-  std::string dense;      // that of its module of a projection; empty without one
-  int projection = 0;     // the dimensions of that
+  std::string config;         // config.json
+  std::string tokenizer;      // tokenizer.json, made of vocab.txt where there is none
+  std::string weights;        // model.safetensors
+  std::string dense;          // that of its module of a projection; empty without one
+  int projection = 0;         // the dimensions of that
+  std::string label_weights;  // as `weights`, of labels; empty where both sides share these
   Pooling pooling = Pooling::kMean;
   int max_tokens = 0;  // at most the model's positions
 };

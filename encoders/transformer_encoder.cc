@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
-#include <optional>
+#include <memory>
 #include <utility>
 
 #include "encoders/bag_model.h"
@@ -31,19 +31,23 @@ class TransformerEncoder final : public Encoder {
     options_.validate();
     const TransformerShape shape = shape_of(options_, file.text("config"));
     const Pooling pooling = pooling_named(options_.pooling);
-    const auto parameters = read_parameters(
-        shape, SafetensorsReader(file.section("weights"), "an encoder's weights"), pooling);
-    for (const FloatTensor& parameter : parameters) parameters_ += parameter.values.size();
-    tower_.emplace(shape, pooling, parameters, precision_named(options_.precision),
-                   options_.device);
+    const auto read_tower = [&](const char* section) {
+      const auto parameters = read_parameters(
+          shape, SafetensorsReader(file.section(section), "an encoder's weights"), pooling);
+      for (const FloatTensor& parameter : parameters) parameters_ += parameter.values.size();
+      return std::make_shared<const TransformerTower>(
+          shape, pooling, parameters, precision_named(options_.precision), options_.device);
+    };
+    tower_ = read_tower("weights");
+    label_tower_ = options_.separate() ? read_tower("label_weights") : tower_;
   }
 
   EmbeddingMatrix encode(std::span<const std::string> texts) const override {
-    return encode_all(texts.size(), options_.document_prefix,
+    return encode_all(*tower_, texts.size(), options_.document_prefix,
                       [&](std::size_t i) -> const std::string& { return texts[i]; });
   }
   EmbeddingMatrix encode_labels(std::span<const Label> labels) const override {
-    return encode_all(labels.size(), options_.label_prefix,
+    return encode_all(*label_tower_, labels.size(), options_.label_prefix,
                       [&](std::size_t i) -> const std::string& { return labels[i].text; });
   }
 
@@ -54,8 +58,8 @@ class TransformerEncoder final : public Encoder {
 
  private:
   template <class TextOf>
-  EmbeddingMatrix encode_all(std::size_t rows, const std::string& prefix,
-                             const TextOf& text_of) const {
+  EmbeddingMatrix encode_all(const TransformerTower& tower, std::size_t rows,
+                             const std::string& prefix, const TextOf& text_of) const {
     std::vector<std::vector<std::int32_t>> ids(rows);
     const auto longest = static_cast<std::size_t>(options_.max_tokens);
 #pragma omp parallel for schedule(dynamic, 64) if (rows > 64)
@@ -65,14 +69,14 @@ class TransformerEncoder final : public Encoder {
       if (own.size() <= kFrame) continue;
       ids[i] = prefix.empty() ? std::move(own) : tokenizer_.encode(prefix + text_of(i), longest);
     }
-    return tower_->encode(ids, options_.dim);
+    return tower.encode(ids, options_.dim);
   }
 
   std::string fingerprint_;
   TransformerOptions options_;
   WordPiece tokenizer_;
   std::size_t parameters_ = 0;
-  std::optional<TransformerTower> tower_;
+  std::shared_ptr<const TransformerTower> tower_, label_tower_;  // may be one
 };
 
 }  // namespace
@@ -97,6 +101,8 @@ std::vector<int> TransformerOptions::prefixes() const {
 void TransformerOptions::validate() const {
   prefixes();
   if (pooling != "auto") pooling_named(pooling);
+  ensure(towers == "shared" || towers == "separate", ErrorKind::kInvalidInput,
+         fmt::format("transformer.towers is \"{}\", but must be shared or separate", towers));
   ensure_in_range("transformer", "max_tokens", max_tokens, 0, 1 << 16);
   ensure_in_range("transformer", "projection", projection, 0, 1 << 15);
   ensure_in_range("transformer", "dim", dim, 0, 1 << 15);
@@ -170,13 +176,14 @@ FileRef save_transformer(const TransformerOptions& options, const TransformerChe
                      "the files of one model",
                      tokenizer.id_count(), shape.vocabulary));
   const Pooling pooling = pooling_named(options.pooling);
-  const auto parameters = parameters_in(checkpoint, shape, pooling);
+  const auto parameters = parameters_in(checkpoint, shape, pooling);  // all are there
   SectionFileWriter file(root / name, "encoder", kEncoderFileVersion);
   file.add("options", writer.text());
   file.add("config", checkpoint.config);
   file.add("tokenizer", checkpoint.tokenizer);
   const bool more = learns(pooling) || shape.projection > 0;  // than the checkpoint need have
   file.add("weights", more ? write_safetensors(parameters) : checkpoint.weights);
+  if (options.separate()) file.add("label_weights", checkpoint.label_weights);
   return file.commit(root);
 }
 
@@ -192,7 +199,8 @@ TrainReport adopt_transformer(const TransformerOptions& options, const std::file
                               const std::string& encoder_file) {
   const auto start = std::chrono::steady_clock::now();
   const TransformerCheckpoint checkpoint = read_weights(options);
-  const TransformerOptions own = resolved(options, checkpoint);
+  TransformerOptions own = resolved(options, checkpoint);
+  own.towers = "shared";  // two that did not learn would be one
   TrainReport report;
   report.encoder.file = save_transformer(own, checkpoint, root, encoder_file);
   report.encoder.kind = "transformer";

@@ -27,18 +27,19 @@ TransformerShape shape_of(const TransformerOptions& options, std::string_view co
 // The checkpoint in `options.weights`. kInvalidInput without weights; else as read_checkpoint.
 TransformerCheckpoint read_weights(const TransformerOptions& options);
 
-// Writes the encoder of the checkpoint in `options.weights`, as it is. The report's history is
-// empty and its `corpus` is left 0 for the caller. Errors: as read_weights.
+// Writes the encoder of the checkpoint in `options.weights`, as it is: both sides share it. The
+// report's history is empty and its `corpus` is left 0 for the caller. Errors: as read_weights.
 TrainReport adopt_transformer(const TransformerOptions& options, const std::filesystem::path& root,
                               const std::string& encoder_file);
 
-// Writes the encoder of a checkpoint; `options` are resolved. The file is committed when this
-// returns.
+// Writes the encoder of a checkpoint; `options` are resolved, and separate towers have label
+// weights. The file is committed when this returns.
 FileRef save_transformer(const TransformerOptions& options, const TransformerCheckpoint& checkpoint,
                          const std::filesystem::path& root, const std::string& name);
 
 // Writes `encoder`, a file of the store `root`, as a checkpoint folder that read_checkpoint and the
-// Python ecosystem read. Prefixes and a smaller `dim` have no place in that layout.
+// Python ecosystem read; separate towers as two, `documents` and `labels` in it. Prefixes and a
+// smaller `dim` have no place in that layout.
 // kInvalidInput for an encoder of another kind, or whose pooling learns.
 void export_transformer(const std::filesystem::path& root, const FileRef& encoder,
                         const std::filesystem::path& folder);

@@ -55,10 +55,10 @@ void make_folder(const std::filesystem::path& folder) {
 
 // The projection, whose weight and bias are the last parameters, has a module of its own; returns
 // the weights of the others.
-std::string without_projection(const SectionFileReader& file, const TransformerShape& shape,
+std::string without_projection(std::span<const std::byte> weights, const TransformerShape& shape,
                                Pooling pooling, const std::filesystem::path& folder) {
-  std::vector<FloatTensor> all = read_parameters(
-      shape, SafetensorsReader(file.section("weights"), "an encoder's weights"), pooling);
+  std::vector<FloatTensor> all =
+      read_parameters(shape, SafetensorsReader(weights, "an encoder's weights"), pooling);
   std::vector<FloatTensor> projection(std::make_move_iterator(all.end() - 2),
                                       std::make_move_iterator(all.end()));
   all.resize(all.size() - 2);
@@ -68,6 +68,29 @@ std::string without_projection(const SectionFileReader& file, const TransformerS
   write_file_atomically(folder / kDense / "config.json", json::serialize(dense_settings(shape)));
   write_file_atomically(folder / kDense / "model.safetensors", write_safetensors(projection));
   return write_safetensors(all);
+}
+
+// One tower, whose weights are in `section`.
+void export_tower(const SectionFileReader& file, const std::string& section,
+                  const TransformerOptions& options, const std::filesystem::path& folder) {
+  const TransformerShape shape = shape_of(options, file.text("config"));
+  const bool projects = shape.projection > 0;
+  for (const char* inner : {"1_Pooling", projects ? "3_Normalize" : "2_Normalize"})
+    make_folder(folder / inner);
+  const auto write = [&](std::string_view name, const auto& text) {
+    write_file_atomically(folder / name, text);
+  };
+  write("config.json", file.text("config"));
+  write("tokenizer.json", file.text("tokenizer"));
+  if (projects)
+    write("model.safetensors",
+          without_projection(file.section(section), shape, pooling_named(options.pooling), folder));
+  else
+    write("model.safetensors", file.text(section));
+  write("modules.json", json::serialize(modules(projects)));
+  write("1_Pooling/config.json", json::serialize(pooling_settings(options.pooling, shape.hidden)));
+  write("sentence_bert_config.json",
+        json::serialize(json::object{{"max_seq_length", options.max_tokens}}));
 }
 
 }  // namespace
@@ -82,28 +105,16 @@ void export_transformer(const std::filesystem::path& root, const FileRef& encode
                      reader.value("kind")));
   TransformerOptions options;
   visit(reader, options);
-  const Pooling pooling = pooling_named(options.pooling);
-  ensure(!learns(pooling), ErrorKind::kInvalidInput,
+  ensure(!learns(pooling_named(options.pooling)), ErrorKind::kInvalidInput,
          fmt::format("exporting an encoder: transformer.pooling is {}, which the layout that other "
                      "programs read has no place for; export its vectors",
                      options.pooling));
-  const TransformerShape shape = shape_of(options, file.text("config"));
-  const bool projects = shape.projection > 0;
-  for (const char* inner : {"1_Pooling", projects ? "3_Normalize" : "2_Normalize"})
-    make_folder(folder / inner);
-  const auto write = [&](std::string_view name, const auto& text) {
-    write_file_atomically(folder / name, text);
-  };
-  write("config.json", file.text("config"));
-  write("tokenizer.json", file.text("tokenizer"));
-  if (projects)
-    write("model.safetensors", without_projection(file, shape, pooling, folder));
-  else
-    write("model.safetensors", file.text("weights"));
-  write("modules.json", json::serialize(modules(projects)));
-  write("1_Pooling/config.json", json::serialize(pooling_settings(options.pooling, shape.hidden)));
-  write("sentence_bert_config.json",
-        json::serialize(json::object{{"max_seq_length", options.max_tokens}}));
+  if (options.separate()) {
+    export_tower(file, "weights", options, folder / "documents");
+    export_tower(file, "label_weights", options, folder / "labels");
+  } else {
+    export_tower(file, "weights", options, folder);
+  }
 }
 
 }  // namespace dexter

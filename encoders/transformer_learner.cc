@@ -23,32 +23,31 @@ TransformerLearner::TransformerLearner(const TransformerShape& shape, Pooling po
                                        std::span<const FloatTensor> parameters,
                                        const LearnerOptions& options) {
   const at::Device device = device_named(options.device);
-  impl_ = std::make_unique<Impl>(
-      Impl{options,
-           TransformerNetwork(shape, pooling, parameters, at::kFloat, device),
-           {},
-           {},
-           {},
-           {},
-           0,
-           {}});
-  for (const FloatTensor& parameter : parameters) impl_->names.push_back(parameter.name);
-  for (at::Tensor& parameter : impl_->network.parameters()) {
-    parameter.requires_grad_(true);
-    impl_->first.push_back(at::zeros_like(parameter));
-    impl_->second.push_back(at::zeros_like(parameter));
-    if (options.average > 0) impl_->averages.push_back(parameter.detach().clone());
+  impl_ = std::make_unique<Impl>();
+  impl_->options = options;
+  for (const char* prefix : {"", "labels."}) {
+    if (*prefix != '\0' && !options.separate) continue;
+    impl_->networks.emplace_back(shape, pooling, parameters, at::kFloat, device);
+    for (const FloatTensor& parameter : parameters) impl_->names.push_back(prefix + parameter.name);
   }
+  for (TransformerNetwork& network : impl_->networks)
+    for (at::Tensor& parameter : network.parameters()) {
+      parameter.requires_grad_(true);
+      impl_->parameters.push_back(&parameter);
+      impl_->first.push_back(at::zeros_like(parameter));
+      impl_->second.push_back(at::zeros_like(parameter));
+      if (options.average > 0) impl_->averages.push_back(parameter.detach().clone());
+    }
 }
 
 TransformerLearner::~TransformerLearner() = default;
 
-void TransformerLearner::encode(Texts texts, std::span<const std::uint32_t> rows,
+void TransformerLearner::encode(Side side, Texts texts, std::span<const std::uint32_t> rows,
                                 float* out) const {
   const at::NoGradGuard no_graph;
   impl_->exchange_averages();
   for (const Impl::Rows& chunk : impl_->chunks_of(texts, rows))
-    impl_->scatter(impl_->vectors(texts, rows, chunk, 0), chunk, out);
+    impl_->scatter(impl_->vectors(side, texts, rows, chunk, 0), chunk, out);
   impl_->exchange_averages();
 }
 
@@ -76,7 +75,7 @@ double TransformerLearner::update(double rate) {
   const double scale = clip > 0 && norm > clip ? clip / norm : 1;
   ++impl_->updates;
   for (std::size_t i = 0; i < impl_->names.size(); ++i) {
-    at::Tensor& gradient = impl_->network.parameters()[i].mutable_grad();
+    at::Tensor& gradient = impl_->parameters[i]->mutable_grad();
     if (!gradient.defined()) continue;
     impl_->adam(i, rate, scale);
     gradient.zero_();
@@ -85,20 +84,23 @@ double TransformerLearner::update(double rate) {
   return norm;
 }
 
-std::vector<FloatTensor> TransformerLearner::parameters() const {
+std::vector<FloatTensor> TransformerLearner::parameters(Side side) const {
   std::vector<FloatTensor> all;
-  for (std::size_t i = 0; i < impl_->names.size(); ++i)
-    all.push_back(copied(impl_->names[i], impl_->averages.empty() ? impl_->network.parameters()[i]
-                                                                  : impl_->averages[i]));
+  const auto [first, last] = impl_->parameters_of(side);
+  for (std::size_t i = first; i < last; ++i)
+    all.push_back(copied(impl_->names[i - first],
+                         impl_->averages.empty() ? *impl_->parameters[i] : impl_->averages[i]));
   return all;
 }
 
-std::vector<FloatTensor> TransformerLearner::gradients() const {
+std::vector<FloatTensor> TransformerLearner::gradients(Side side) const {
   std::vector<FloatTensor> all;
-  for (std::size_t i = 0; i < impl_->names.size(); ++i) {
-    const at::Tensor& parameter = impl_->network.parameters()[i];
-    all.push_back(copied(impl_->names[i], parameter.grad().defined() ? parameter.grad()
-                                                                     : at::zeros_like(parameter)));
+  const auto [first, last] = impl_->parameters_of(side);
+  for (std::size_t i = first; i < last; ++i) {
+    const at::Tensor& parameter = *impl_->parameters[i];
+    all.push_back(copied(impl_->names[i - first], parameter.grad().defined()
+                                                      ? parameter.grad()
+                                                      : at::zeros_like(parameter)));
   }
   return all;
 }
@@ -106,7 +108,7 @@ std::vector<FloatTensor> TransformerLearner::gradients() const {
 std::vector<FloatTensor> TransformerLearner::state() const {
   std::vector<FloatTensor> all;
   for (std::size_t i = 0; i < impl_->names.size(); ++i) {
-    all.push_back(copied(impl_->names[i], impl_->network.parameters()[i]));
+    all.push_back(copied(impl_->names[i], *impl_->parameters[i]));
     if (!impl_->averages.empty())
       all.push_back(copied("average." + impl_->names[i], impl_->averages[i]));
     all.push_back(copied("first." + impl_->names[i], impl_->first[i]));
@@ -123,7 +125,7 @@ void TransformerLearner::restore(const SafetensorsReader& state) {
     target.copy_(at::from_blob(const_cast<float*>(values.data()), target.sizes(), at::kFloat));
   };
   for (std::size_t i = 0; i < impl_->names.size(); ++i) {
-    read(impl_->names[i], impl_->network.parameters()[i]);
+    read(impl_->names[i], *impl_->parameters[i]);
     read("first." + impl_->names[i], impl_->first[i]);
     read("second." + impl_->names[i], impl_->second[i]);
     if (!impl_->averages.empty()) read("average." + impl_->names[i], impl_->averages[i]);

@@ -28,6 +28,7 @@ struct LearnerOptions {
   double average = 0;
   double clip = 0;                      // gradients are scaled down to this norm; 0 never does
   std::size_t chunk_tokens = 4096;      // encoded with their graph at once
+  bool separate = false;                // each side learns a network of its own; both begin alike
   const ProcessGroup* ranks = nullptr;  // the processes that learn together; null for this alone
 };
 
@@ -48,7 +49,9 @@ struct LossBatch {
 // Size under Memory Limited Setup, RepL4NLP 2021): a step encodes each side in chunks without a
 // graph, its caller turns all vectors into a loss and the gradient of each vector, and the chunks
 // are encoded again, with the same dropout, to pass that gradient on. So memory depends on the
-// chunk and not on how many texts a step has. A side of one chunk keeps its graph. One caller.
+// chunk and not on how many texts a step has. A side of one chunk keeps its graph. Both sides share
+// a network, or each has its own (two towers, as in Karpukhin et al., Dense Passage Retrieval for
+// Open-Domain Question Answering, EMNLP 2020). One caller.
 class TransformerLearner {
  public:
   using Texts = std::span<const std::vector<std::int32_t>>;
@@ -62,7 +65,7 @@ class TransformerLearner {
 
   // Unit vectors [rows x dim] of texts[rows[i]], none of them empty, without dropout, by the
   // average of the parameters where one is kept.
-  void encode(Texts texts, std::span<const std::uint32_t> rows, float* out) const;
+  void encode(Side side, Texts texts, std::span<const std::uint32_t> rows, float* out) const;
 
   // The same with dropout that `seed` decides. `texts` must stay until `backward`.
   void forward(Side side, Texts texts, std::span<const std::uint32_t> rows, std::uint64_t seed,
@@ -80,8 +83,9 @@ class TransformerLearner {
   // before clipping; where that is not finite, nothing is changed.
   double update(double rate);
 
-  std::vector<FloatTensor> parameters() const;  // their average where one is kept
-  std::vector<FloatTensor> gradients() const;
+  // Of a side's network; the average where one is kept.
+  std::vector<FloatTensor> parameters(Side side = kDocuments) const;
+  std::vector<FloatTensor> gradients(Side side = kDocuments) const;
   // Parameters, their average, moments and the number of updates, for checkpoints.
   std::vector<FloatTensor> state() const;
   // kCorrupt where they are not another state's of this shape.

@@ -59,12 +59,20 @@ std::vector<TransformerLearner::Impl::Rows> TransformerLearner::Impl::chunks_of(
   return chunks;
 }
 
-at::Tensor TransformerLearner::Impl::vectors(Texts texts, std::span<const std::uint32_t> rows,
-                                             const Rows& chunk, double dropout) const {
+std::pair<std::size_t, std::size_t> TransformerLearner::Impl::parameters_of(Side side) const {
+  const std::size_t count = parameters.size() / networks.size();
+  const std::size_t begin = separate() ? side * count : 0;
+  return {begin, begin + count};
+}
+
+at::Tensor TransformerLearner::Impl::vectors(Side side, Texts texts,
+                                             std::span<const std::uint32_t> rows, const Rows& chunk,
+                                             double dropout) const {
   Rows own;
   for (const std::uint32_t place : chunk) own.push_back(rows[place]);
-  const Autocast autocast(network.device().type(), options.precision == Precision::kBfloat16);
-  const at::Tensor pooled = network.forward(pack(texts, own, network.device()), dropout)
+  const Autocast autocast(device().type(), options.precision == Precision::kBfloat16);
+  const at::Tensor pooled = network(side)
+                                .forward(pack(texts, own, device()), dropout)
                                 .narrow(1, 0, options.dim)
                                 .to(at::kFloat);
   return pooled / pooled.norm(2, 1, /*keepdim=*/true).clamp_min(1e-12);
@@ -72,7 +80,7 @@ at::Tensor TransformerLearner::Impl::vectors(Texts texts, std::span<const std::u
 
 at::Tensor TransformerLearner::Impl::vectors(const Pass& pass, Side side, std::size_t chunk) const {
   at::manual_seed(chunk_seed(pass.seed, side, chunk, options.ranks ? options.ranks->rank() : 0));
-  return vectors(pass.texts, pass.rows, pass.chunks[chunk], options.dropout);
+  return vectors(side, pass.texts, pass.rows, pass.chunks[chunk], options.dropout);
 }
 
 void TransformerLearner::Impl::scatter(const at::Tensor& vectors, const Rows& chunk,
@@ -91,7 +99,7 @@ at::Tensor TransformerLearner::Impl::gathered(const float* gradient, const Rows&
   at::Tensor rows = at::empty({static_cast<std::int64_t>(chunk.size()), options.dim}, at::kFloat);
   float* row = rows.mutable_data_ptr<float>();
   for (const std::uint32_t place : chunk) row = std::copy_n(gradient + place * dim, dim, row);
-  return rows.to(network.device());
+  return rows.to(device());
 }
 
 std::pair<std::size_t, std::size_t> TransformerLearner::Impl::part_of(std::size_t count) const {
@@ -132,34 +140,33 @@ at::Tensor TransformerLearner::Impl::second_vectors(Side side, std::size_t chunk
 }
 
 double TransformerLearner::Impl::gradient_norm() {
-  at::Tensor squares = at::zeros({}, at::TensorOptions(network.device()).dtype(at::kDouble));
-  for (const at::Tensor& parameter : network.parameters())
-    if (parameter.grad().defined()) squares += parameter.grad().square().sum(at::kDouble);
+  at::Tensor squares = at::zeros({}, at::TensorOptions(device()).dtype(at::kDouble));
+  for (const at::Tensor* parameter : parameters)
+    if (parameter->grad().defined()) squares += parameter->grad().square().sum(at::kDouble);
   return std::sqrt(squares.item<double>());
 }
 
 void TransformerLearner::Impl::sum_gradients() {
   if (!options.ranks) return;
-  for (at::Tensor& parameter : network.parameters()) {
-    if (!parameter.grad().defined()) parameter.mutable_grad() = at::zeros_like(parameter);
-    reduce(parameter.mutable_grad(), StreamedLoss::Reduction::kSum);
+  for (at::Tensor* parameter : parameters) {
+    if (!parameter->grad().defined()) parameter->mutable_grad() = at::zeros_like(*parameter);
+    reduce(parameter->mutable_grad(), StreamedLoss::Reduction::kSum);
   }
 }
 
 void TransformerLearner::Impl::exchange_averages() {
-  for (std::size_t i = 0; i < averages.size(); ++i) std::swap(network.parameters()[i], averages[i]);
+  for (std::size_t i = 0; i < averages.size(); ++i) std::swap(*parameters[i], averages[i]);
 }
 
 // The first averages are of few steps, so that the initial parameters do not linger.
 void TransformerLearner::Impl::take_averages() {
   const double decay = std::min(options.average, (1 + updates) / (10 + updates));
-  for (std::size_t i = 0; i < averages.size(); ++i)
-    averages[i].lerp_(network.parameters()[i], 1 - decay);
+  for (std::size_t i = 0; i < averages.size(); ++i) averages[i].lerp_(*parameters[i], 1 - decay);
 }
 
 void TransformerLearner::Impl::adam(std::size_t i, double rate, double scale) {
   constexpr double kBeta1 = 0.9, kBeta2 = 0.999, kEpsilon = 1e-8;
-  at::Tensor& parameter = network.parameters()[i];
+  at::Tensor& parameter = *parameters[i];
   const at::Tensor gradient = parameter.grad() * scale;
   if (parameter.dim() > 1) parameter.mul_(1 - rate * options.weight_decay);
   first[i].mul_(kBeta1).add_(gradient, 1 - kBeta1);

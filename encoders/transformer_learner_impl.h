@@ -26,17 +26,27 @@ struct TransformerLearner::Impl {
   };
 
   LearnerOptions options;
-  TransformerNetwork network;
+  std::vector<TransformerNetwork> networks;  // that of both sides, or each side's
+  // Of all networks one after the other; names of the labels' own begin with "labels.".
   std::vector<std::string> names;
+  std::vector<at::Tensor*> parameters;
   std::vector<at::Tensor> first, second;  // moments
   std::vector<at::Tensor> averages;       // of the parameters; empty for none
   double updates = 0;
   Pass passes[2];
 
+  bool separate() const { return networks.size() > 1; }
+  const TransformerNetwork& network(Side side) const {
+    return networks[separate() ? side : kDocuments];
+  }
+  at::Device device() const { return networks[0].device(); }
+  // Places of a side's parameters among all.
+  std::pair<std::size_t, std::size_t> parameters_of(Side side) const;
+
   // Places in `rows` by ascending length, in chunks.
   std::vector<Rows> chunks_of(Texts texts, std::span<const std::uint32_t> rows) const;
   // Unit vectors of a chunk, in its order. [chunk x dim]
-  at::Tensor vectors(Texts texts, std::span<const std::uint32_t> rows, const Rows& chunk,
+  at::Tensor vectors(Side side, Texts texts, std::span<const std::uint32_t> rows, const Rows& chunk,
                      double dropout) const;
 
   void begin(Side side, Texts texts, std::span<const std::uint32_t> rows, std::uint64_t seed);

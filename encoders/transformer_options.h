@@ -7,21 +7,23 @@ namespace dexter {
 
 // Options of the transformer encoder, each described once by `visit`.
 struct TransformerOptions {
-  std::string weights = {};      // folder of the checkpoint
-  std::string pooling = "auto";  // auto, or a name of Pooling
-  int max_tokens = 0;            // of a text, the frame counted; 0: what the checkpoint says
-  int projection = 0;            // dimensions of a learnt map after pooling; 0: the checkpoint's
-  int dim = 0;                   // leading dimensions kept of a vector; 0: all
-  std::string prefix_dims = {};  // numbers with commas between, each less than `dim`
+  std::string weights = {};       // folder of the checkpoint
+  std::string pooling = "auto";   // auto, or a name of Pooling
+  int max_tokens = 0;             // of a text, the frame counted; 0: what the checkpoint says
+  std::string towers = "shared";  // or separate
+  int projection = 0;             // dimensions of a learnt map after pooling; 0: the checkpoint's
+  int dim = 0;                    // leading dimensions kept of a vector; 0: all
+  std::string prefix_dims = {};   // numbers with commas between, each less than `dim`
   std::string document_prefix = {}, label_prefix = {};
   std::string precision = "float32";  // float32 or bfloat16
   std::string device = "auto";        // auto, cpu or cuda
   double learning_rate = 1e-4;
   double weight_decay = 0.01;
   double dropout = 0;
-  double average = 0;                 // decay of the parameters' moving average; 0 for none
-  double clip = 1;                    // largest norm of a step's gradient; 0 for none
-  int chunk_tokens = 4096;            // encoded with their graph at once
+  double average = 0;       // decay of the parameters' moving average; 0 for none
+  double clip = 1;          // largest norm of a step's gradient; 0 for none
+  int chunk_tokens = 4096;  // encoded with their graph at once
+  bool separate() const { return towers == "separate"; }
   std::vector<int> prefixes() const;  // prefix_dims as numbers; kInvalidInput where they are none
   void validate() const;              // kInvalidInput naming the option, its value and its range
 };
@@ -36,6 +38,10 @@ void visit(Visitor& v, TransformerOptions& o) {
     "learnt weighted mean of every layer's means, or attention, learnt queries over them; auto "
     "takes the checkpoint's own, else mean");
   v("max_tokens", o.max_tokens, "tokens of a text at most; 0 for what the checkpoint says");
+  v("towers", o.towers,
+    "shared: documents, queries and labels go through one network; separate: labels through "
+    "another, which begins with the same weights, for twice the memory of training and of the "
+    "store");
   v("projection", o.projection,
     "dimensions of a learnt linear map of the pooled vector, at first to its leading ones; 0 for "
     "the checkpoint's own, if it has one");

@@ -103,20 +103,20 @@ class TransformerLearner::LossStep {
   at::Tensor places(const Impl::Rows& chunk, std::size_t first) const {
     std::vector<std::int64_t> all;
     for (const std::uint32_t place : chunk) all.push_back(static_cast<std::int64_t>(first + place));
-    return on<std::int64_t>(impl_.network.device(), all);
+    return on<std::int64_t>(impl_.device(), all);
   }
 
   at::Tensor counts() const {
     std::vector<double> counts;
     for (const auto& own : batch_.positives) counts.push_back(static_cast<double>(own.size()));
-    return on<double>(impl_.network.device(), counts);
+    return on<double>(impl_.device(), counts);
   }
 
   // Of all processes. [documents x dim]
   at::Tensor document_vectors(std::size_t first) {
     at::Tensor all =
         at::zeros({static_cast<std::int64_t>(batch_.documents.size()), impl_.options.dim},
-                  at::TensorOptions(impl_.network.device()).dtype(at::kFloat));
+                  at::TensorOptions(impl_.device()).dtype(at::kFloat));
     const std::vector<Impl::Rows>& chunks = impl_.passes[kDocuments].chunks;
     for (std::size_t i = 0; i < chunks.size(); ++i)
       all.index_copy_(0, places(chunks[i], first), impl_.first_vectors(kDocuments, i));
@@ -135,7 +135,7 @@ class TransformerLearner::LossStep {
   }
 
   StreamedLoss::Chunk chunk_of(std::size_t chunk, const at::Tensor& vectors) const {
-    const at::Device device = impl_.network.device();
+    const at::Device device = impl_.device();
     std::vector<std::int64_t> rows, columns;
     std::vector<float> offsets, adjustments;
     for (std::int64_t column = 0; const std::uint32_t place : impl_.passes[kLabels].chunks[chunk]) {

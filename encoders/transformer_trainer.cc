@@ -18,6 +18,7 @@ namespace dexter {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+using Learner = TransformerLearner;
 
 constexpr std::uint32_t kCheckpointVersion = 1;
 
@@ -41,6 +42,7 @@ LearnerOptions learner_options(const TransformerOptions& options, const ProcessG
           .average = options.average,
           .clip = options.clip,
           .chunk_tokens = static_cast<std::size_t>(options.chunk_tokens),
+          .separate = options.separate(),
           .ranks = ranks};
 }
 
@@ -135,7 +137,7 @@ bool TransformerTrainer::finished() const {
 std::vector<std::uint32_t> TransformerTrainer::order_of_epoch(std::mt19937_64& random) const {
   if (training_.batches != "clustered" || state_.epoch == 0)
     return shuffled_order(positives_.size(), random);
-  const std::vector<float> vectors = vectors_of(documents_);
+  const std::vector<float> vectors = vectors_of(Learner::kDocuments, documents_);
   return clustered_order({vectors.data(), positives_.size(), options_.dim},
                          static_cast<std::size_t>(training_.cluster), random);
 }
@@ -206,7 +208,6 @@ double TransformerTrainer::train_step(std::span<const std::uint32_t> documents,
 // Any loss: the vectors of all labels are there at once.
 double TransformerTrainer::score_step(std::span<const std::uint32_t> documents,
                                       std::uint64_t seed) {
-  using Learner = TransformerLearner;
   const std::span<const std::uint32_t> labels = pool_->labels();
   const auto dim = static_cast<std::size_t>(options_.dim);
   document_vectors_.resize(documents.size() * dim);
@@ -227,7 +228,7 @@ double TransformerTrainer::score_step(std::span<const std::uint32_t> documents,
 
 void TransformerTrainer::mine_hard_negatives() {
   const auto k = std::min(static_cast<std::size_t>(training_.hard_negatives), labels_.size() - 1);
-  const std::vector<float> vectors = vectors_of(labels_);
+  const std::vector<float> vectors = vectors_of(Learner::kLabels, labels_);
   std::vector<std::uint32_t> found(labels_.size() * k);
   if (is_first())
     found = neighbours_({vectors.data(), labels_.size(), options_.dim}, static_cast<int>(k));
@@ -268,21 +269,21 @@ void TransformerTrainer::fill_pool(std::span<const std::uint32_t> documents,
       columns_[i].push_back(pool_->column(label));
 }
 
-std::vector<float> TransformerTrainer::vectors_of(const Tokens& texts) const {
+std::vector<float> TransformerTrainer::vectors_of(Learner::Side side, const Tokens& texts) const {
   const auto dim = static_cast<std::size_t>(options_.dim);
   std::vector<float> vectors(texts.size() * dim);
   const std::vector<std::uint32_t> rows = all_rows(texts.size());
   const auto [first, last] =
       ranks_ ? ranks_->part_of(rows.size()) : std::pair{std::size_t{0}, rows.size()};
-  learner_.encode(texts, std::span(rows).subspan(first, last - first), &vectors[first * dim]);
+  learner_.encode(side, texts, std::span(rows).subspan(first, last - first), &vectors[first * dim]);
   if (ranks_ != nullptr) ranks_->sum(vectors);
   return vectors;
 }
 
 ValidationScore TransformerTrainer::validation_score() const {
   if (validation_positives_.empty()) return {};
-  const std::vector<float> documents = vectors_of(validation_documents_);
-  const std::vector<float> labels = vectors_of(labels_);
+  const std::vector<float> documents = vectors_of(Learner::kDocuments, validation_documents_);
+  const std::vector<float> labels = vectors_of(Learner::kLabels, labels_);
   ValidationScore score;
   if (is_first())
     score = validate(documents.data(), validation_positives_.size(), labels.data(), labels_.size(),
@@ -361,7 +362,8 @@ TrainReport train_transformer(const TransformerOptions& options, const LossOptio
     return {};
   }
   const auto save = [&](const std::filesystem::path& folder, const std::string& name) {
-    checkpoint.weights = trainer.weights();
+    checkpoint.weights = trainer.weights(Learner::kDocuments);
+    if (own.separate()) checkpoint.label_weights = trainer.weights(Learner::kLabels);
     return save_transformer(own, checkpoint, folder, name);
   };
   TrainReport report = run_training(trainer, save, training, files, resume, on_epoch, progress);

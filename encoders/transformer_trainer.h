@@ -20,12 +20,12 @@
 
 namespace dexter {
 
-// Fine-tunes a transformer that both sides share. A step encodes its documents and the labels of
-// its pool, scores all pairs, takes the loss and its gradient in closed form, and passes that
-// through the transformer chunk by chunk (see TransformerLearner), so all labels may be negatives.
-// The losses of losses_by_chunks() never hold the vectors of all labels.
-// Every random choice of an epoch comes from the seed and the epoch's number, so a run resumed at
-// an epoch's end goes on as the uninterrupted one would.
+// Fine-tunes a transformer that both sides share, or one for each. A step encodes its documents and
+// the labels of its pool, scores all pairs, takes the loss and its gradient in closed form, and
+// passes that through the transformer chunk by chunk (see TransformerLearner), so all labels may be
+// negatives. The losses of losses_by_chunks() never hold the vectors of all labels. Every random
+// choice of an epoch comes from the seed and the epoch's number, so a run resumed at an epoch's end
+// goes on as the uninterrupted one would.
 class TransformerTrainer {
  public:
   // `options` are resolved against `checkpoint`. The processes of `ranks` (null for this alone)
@@ -41,8 +41,10 @@ class TransformerTrainer {
   // One epoch and its validation; throws kInterrupted between steps.
   const EpochRecord& run_epoch();
   const TrainingState& state() const { return state_; }
-  // The weights as they are now, a model.safetensors.
-  std::string weights() const { return write_safetensors(learner_.parameters()); }
+  // A side's weights as they are now, a model.safetensors.
+  std::string weights(TransformerLearner::Side side) const {
+    return write_safetensors(learner_.parameters(side));
+  }
 
   void save_checkpoint(const std::filesystem::path& file) const;
   // kIncompatible where the checkpoint is of other options or another corpus. Only rank 0 reads the
@@ -59,7 +61,8 @@ class TransformerTrainer {
   void fill_pool(std::span<const std::uint32_t> documents, std::mt19937_64& random);
   bool scores_all_labels() const;
   void mine_hard_negatives();
-  std::vector<float> vectors_of(const Tokens& texts) const;  // [texts x dim]
+  // [texts x dim]
+  std::vector<float> vectors_of(TransformerLearner::Side side, const Tokens& texts) const;
   ValidationScore validation_score() const;
   bool is_first() const { return ranks_ == nullptr || ranks_->rank() == 0; }
   void check_agreement(const TransformerCheckpoint& checkpoint) const;

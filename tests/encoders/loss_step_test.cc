@@ -84,14 +84,18 @@ struct Step {
 };
 
 Learner learner(std::size_t chunk_tokens, const ProcessGroup* ranks = nullptr,
-                const std::vector<int>& prefix_dims = {}) {
+                const std::vector<int>& prefix_dims = {}, bool separate = false) {
   const TransformerShape shape = read_shape(testing::tiny_config(Family::kBert), "tiny");
   const std::string weights = testing::tiny_weights(Family::kBert);
   const auto bytes = std::as_bytes(std::span(weights.data(), weights.size()));
   return {shape,
           Pooling::kMean,
           read_parameters(shape, SafetensorsReader(bytes, "tiny")),
-          {.dim = kDim, .prefix_dims = prefix_dims, .chunk_tokens = chunk_tokens, .ranks = ranks}};
+          {.dim = kDim,
+           .prefix_dims = prefix_dims,
+           .chunk_tokens = chunk_tokens,
+           .separate = separate,
+           .ranks = ranks}};
 }
 
 struct Result {
@@ -153,6 +157,21 @@ TEST(LossStep, GivesTheDirectGradientInChunksOfAnySize) {
     }
 }
 
+// Towers that begin alike: the gradients of the two make up that of the shared one.
+TEST(LossStep, DividesItsGradientOverSeparateTowers) {
+  for (const std::size_t chunk : {12u, 1000u}) {
+    const Step step;
+    const Result expected = streamed(step, chunk);
+    Learner towers = learner(chunk, nullptr, {}, /*separate=*/true);
+    Result found{towers.loss_step(step.batch()), towers.gradients(Learner::kDocuments)};
+    const auto labels = towers.gradients(Learner::kLabels);
+    for (std::size_t t = 0; t < labels.size(); ++t)
+      for (std::size_t i = 0; i < labels[t].values.size(); ++i)
+        found.gradients[t].values[i] += labels[t].values[i];
+    expect_equal(found, expected);
+  }
+}
+
 // A learner of the first 4 dimensions alone is the oracle of that prefix.
 TEST(LossStep, MeansTheLossesOfPrefixesThatShallWorkAlone) {
   const Step step;
@@ -211,17 +230,20 @@ auto in_ranks(int size, const Task& task) {
 
 // No label at the edge of a part is lost: the first and last of each are positives somewhere.
 TEST(LossStep, GivesTheGradientOfOneRankInTwoAndFour) {
-  for (const LossOptions& options : kStreamedLosses) {
+  std::vector<std::pair<LossOptions, bool>> cases{{kStreamedLosses[0], /*separate=*/true}};
+  for (const LossOptions& options : kStreamedLosses) cases.emplace_back(options, false);
+  for (const auto& [options, separate] : cases) {
     Step step;
     step.loss = options;
-    Learner one = learner(12);
+    const bool towers = separate;
+    Learner one = learner(12, nullptr, {}, towers);
     Result expected{one.loss_step(step.batch()), {}};
     one.update(0.01);
     expected.gradients = one.state();  // the sum is in the first moments
     for (const int size : {2, 4}) {
       SCOPED_TRACE(options.name + " " + std::to_string(size));
       const auto results = in_ranks(size, [&](const ProcessGroup& group) {
-        Learner own = learner(12, &group);
+        Learner own = learner(12, &group, {}, towers);
         const double loss = own.loss_step(step.batch());
         const double norm = own.update(0.01);
         EXPECT_GT(norm, 0);

@@ -8,6 +8,7 @@
 #include "encoders/bag_model.h"
 #include "encoders/training_state.h"
 #include "encoders/transformer_encoder.h"
+#include "storage/file_io.h"
 #include "tests/encoders/tiny_training.h"
 #include "tests/encoders/tiny_transformer.h"
 #include "tests/support/expect_error.h"
@@ -157,10 +158,18 @@ struct TransformerMerging : Merging {
     options.weights = (folder / ("weights-" + name.substr(0, 1))).string();
     adopt_transformer(options, folder.path(), name);
   }
-  std::vector<FloatTensor> parameters(const FileRef& ref) const {
+  // Separate towers: documents' as the one checkpoint, labels' as the other.
+  void adopt_towers(const std::string& documents, const std::string& labels) {
+    TransformerOptions options{.towers = "separate", .projection = kProjection};
+    options.weights = (folder / ("weights-" + documents)).string();
+    TransformerCheckpoint checkpoint = read_weights(options);
+    checkpoint.label_weights = read_file(folder / ("weights-" + labels) / "model.safetensors");
+    save_transformer(resolved(options, checkpoint), checkpoint, folder.path(), documents + labels);
+  }
+  std::vector<FloatTensor> parameters(const FileRef& ref, const char* section = "weights") const {
     const SectionFileReader reader(folder.path(), ref, "encoder", kEncoderFileVersion);
     return read_parameters(projected_shape(reader.text("config")),
-                           SafetensorsReader(reader.section("weights"), "tiny"));
+                           SafetensorsReader(reader.section(section), "tiny"));
   }
 };
 
@@ -190,6 +199,23 @@ TEST(Merge, GoesAlongTheLineOrTheArc) {
                     factor * static_cast<double>(a[t].values[i] + b[t].values[i]), 1e-6);
     }
   }
+}
+
+// Each side's tower is merged with that side's.
+TEST(Merge, OfSeparateTowers) {
+  TransformerMerging m;
+  m.adopt_towers("a", "b");
+  m.adopt_towers("b", "b");
+  EXPECT_EQ(m.merge("ab", "bb", {"lerp", 0}).fingerprint, m.encoder("ab")->fingerprint());
+  EXPECT_EQ(m.merge("ab", "bb", {"lerp", 1}).fingerprint, m.encoder("bb")->fingerprint());
+  const FileRef half = m.merge("ab", "bb", {"lerp", 0.5}).file;
+  const auto shared = m.merge("a", "b", {"lerp", 0.5}).file;
+  EXPECT_EQ(write_safetensors(m.parameters(half)), write_safetensors(m.parameters(shared)));
+  EXPECT_EQ(write_safetensors(m.parameters(half, "label_weights")),
+            write_safetensors(m.parameters(m.file("b").reference(m.folder.path()))));
+  expect_error(
+      ErrorKind::kIncompatible, [&] { m.merge("a", "ab", {}); }, "shared towers",
+      "separate towers");
 }
 
 TEST(Merge, OfTransformersNamesWhatDiffers) {

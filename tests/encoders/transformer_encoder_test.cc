@@ -293,6 +293,7 @@ TEST(TransformerEncoder, OptionsThatDoNotFitAreNamed) {
         ErrorKind::kInvalidInput, [&] { options.validate(); }, part);
   };
   refused({.pooling = "sum"}, "\"sum\"");
+  refused({.towers = "two"}, "\"two\"");
   refused({.max_tokens = -1}, "max_tokens is -1");
   refused({.projection = -1}, "projection is -1");
   refused({.dim = -1}, "dim is -1");

@@ -43,8 +43,8 @@ struct Subject {
       : learner(tiny_shape(projection), pooling, from, options) {}
   explicit Subject(const LearnerOptions& options) : Subject(options, tiny_parameters()) {}
 
-  void forward(std::uint64_t seed = 9) {
-    learner.forward(Learner::kDocuments, kTexts, kRows, seed, vectors.data());
+  void forward(std::uint64_t seed = 9, Learner::Side side = Learner::kDocuments) {
+    learner.forward(side, kTexts, kRows, seed, vectors.data());
   }
   // sum_i g_i v_i, whose gradient by the vectors is g.
   double objective(std::span<const float> g) {
@@ -126,6 +126,35 @@ TEST(TransformerLearner, WhatFollowsTheLayersHasTheGradientOfFiniteDifferences) 
   }
 }
 
+// Towers that begin alike divide the gradient of the one that both sides share.
+TEST(TransformerLearner, EachSideLearnsATowerOfItsOwn) {
+  const std::vector<float> g = some_gradient();
+  Subject shared({.dim = kDim}), towers({.dim = kDim, .separate = true});
+  const auto expected = shared.gradients(g);
+  towers.forward(9, Learner::kLabels);
+  towers.learner.backward(Learner::kLabels, g.data());
+  const auto labels = towers.learner.gradients(Learner::kLabels);
+  const auto documents = towers.learner.gradients(Learner::kDocuments);
+  ASSERT_EQ(labels.size(), expected.size());
+  for (std::size_t t = 0; t < expected.size(); ++t) {
+    EXPECT_EQ(labels[t].name, expected[t].name);
+    EXPECT_EQ(labels[t].values, expected[t].values) << expected[t].name;
+    for (const float value : documents[t].values) ASSERT_EQ(value, 0) << expected[t].name;
+  }
+  towers.learner.update(0.01);
+  EXPECT_EQ(write_safetensors(towers.learner.parameters()), write_safetensors(tiny_parameters()));
+  EXPECT_NE(write_safetensors(towers.learner.parameters(Learner::kLabels)),
+            write_safetensors(tiny_parameters()));
+  // Each encodes by its own.
+  for (const Learner::Side side : {Learner::kDocuments, Learner::kLabels}) {
+    Subject own({.dim = kDim}, towers.learner.parameters(side));
+    std::vector<float> alone(towers.vectors.size()), found(alone.size());
+    own.learner.encode(Learner::kDocuments, kTexts, kRows, alone.data());
+    towers.learner.encode(side, kTexts, kRows, found.data());
+    EXPECT_EQ(found, alone) << side;
+  }
+}
+
 TEST(TransformerLearner, DropoutFollowsTheSeed) {
   Subject subject({.dim = kDim, .dropout = 0.3, .chunk_tokens = 12});
   subject.forward(1);
@@ -135,8 +164,8 @@ TEST(TransformerLearner, DropoutFollowsTheSeed) {
   subject.forward(1);
   EXPECT_EQ(subject.vectors, first);
   std::vector<float> plain(first.size()), again(first.size());
-  subject.learner.encode(kTexts, kRows, plain.data());
-  subject.learner.encode(kTexts, kRows, again.data());
+  subject.learner.encode(Learner::kDocuments, kTexts, kRows, plain.data());
+  subject.learner.encode(Learner::kDocuments, kTexts, kRows, again.data());
   EXPECT_EQ(plain, again);
   EXPECT_NE(plain, first);
 }
@@ -178,17 +207,23 @@ TEST(TransformerLearner, ClipsTheNormOfTheGradient) {
 
 TEST(TransformerLearner, GoesOnFromItsState) {
   const std::vector<float> g = some_gradient();
-  Subject first({.dim = kDim}), second({.dim = kDim});
-  first.gradients(g);
-  first.learner.update(0.01);
-  const std::string state = write_safetensors(first.learner.state());
-  const auto bytes = std::as_bytes(std::span(state.data(), state.size()));
-  second.learner.restore(SafetensorsReader(bytes, "state"));
-  for (Subject* subject : {&first, &second}) {
-    subject->gradients(g);
-    subject->learner.update(0.02);
+  const auto step = [&g](Subject& subject, double rate) {
+    for (const Learner::Side side : {Learner::kDocuments, Learner::kLabels}) {
+      subject.forward(9, side);
+      subject.learner.backward(side, g.data());
+    }
+    subject.learner.update(rate);
+  };
+  for (const bool separate : {false, true}) {
+    const LearnerOptions options{.dim = kDim, .average = 0.9, .separate = separate};
+    Subject first(options), second(options);
+    step(first, 0.01);
+    const std::string state = write_safetensors(first.learner.state());
+    const auto bytes = std::as_bytes(std::span(state.data(), state.size()));
+    second.learner.restore(SafetensorsReader(bytes, "state"));
+    for (Subject* subject : {&first, &second}) step(*subject, 0.02);
+    EXPECT_EQ(write_safetensors(first.learner.state()), write_safetensors(second.learner.state()));
   }
-  EXPECT_EQ(write_safetensors(first.learner.state()), write_safetensors(second.learner.state()));
 }
 
 // After one step the decay is (1 + 1) / (10 + 1): a = 2/11 p0 + 9/11 p1.
@@ -208,8 +243,8 @@ TEST(TransformerLearner, KeepsAnAverageThatEncodesAndIsSaved) {
   // It encodes as a learner of these parameters, but goes on from its own.
   Subject copy({.dim = kDim}, found);
   std::vector<float> expected(kRows.size() * kDim), vectors(expected.size());
-  copy.learner.encode(kTexts, kRows, expected.data());
-  averaged.learner.encode(kTexts, kRows, vectors.data());
+  copy.learner.encode(Learner::kDocuments, kTexts, kRows, expected.data());
+  averaged.learner.encode(Learner::kDocuments, kTexts, kRows, vectors.data());
   EXPECT_EQ(vectors, expected);
   plain.forward();
   averaged.forward();

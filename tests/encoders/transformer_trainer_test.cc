@@ -139,6 +139,40 @@ TEST(TransformerTrainer, LearnsToPoolLayersAndToProject) {
   }
 }
 
+std::vector<float> values_of(const EmbeddingMatrix& rows) {
+  return {rows.data(), rows.data() + rows.rows() * static_cast<std::size_t>(rows.dim())};
+}
+
+TEST(TransformerTrainer, LearnsSeparateTowers) {
+  for (const char* loss : {"decoupled_softmax", "in_batch"}) {
+    Training training;
+    training.loss.name = loss;
+    training.transformer.towers = "separate";
+    const TrainReport report = training.run();
+    const auto encoder = load_encoder(training.folder.path(), report.encoder.file);
+    EXPECT_GE(testing::precision_at_1(*encoder, training.set.labels, training.set.train), 95);
+    const auto& labels = training.set.labels;
+    std::vector<std::string> texts;
+    for (const Label& label : labels) texts.push_back(label.text);
+    const auto as_documents = values_of(encoder->encode(texts)),
+               as_labels = values_of(encoder->encode_labels(labels));
+    EXPECT_NE(as_documents, as_labels);
+    // Each tower is exported as a checkpoint of its own.
+    const std::filesystem::path out = training.folder / "out";
+    export_transformer(training.folder.path(), report.encoder.file, out);
+    std::size_t parameters = 0;
+    for (const auto& [side, expected] :
+         {std::pair{"documents", as_documents}, {"labels", as_labels}}) {
+      const TrainReport again =
+          adopt_transformer({.weights = (out / side).string()}, training.folder.path(), side);
+      const auto alone = load_encoder(training.folder.path(), again.encoder.file);
+      EXPECT_EQ(values_of(alone->encode(texts)), expected) << side;
+      parameters += alone->parameter_count();
+    }
+    EXPECT_EQ(encoder->parameter_count(), parameters);
+  }
+}
+
 TEST(TransformerTrainer, LearnsFromSampledAndHardNegativesInSmallChunksOfClusters) {
   Training training;
   training.options.negatives = 2;
@@ -181,8 +215,9 @@ TEST(TransformerTrainer, KeepsTheBestEpochOfTheValidationPart) {
   EXPECT_TRUE(report.stopped_early);
 }
 
-TEST(TransformerTrainer, AResumedRunEndsAsTheUninterruptedOne) {
+void expect_resumed_as_uninterrupted(const std::string& towers) {
   Training whole, stopped;
+  whole.transformer.towers = stopped.transformer.towers = towers;
   whole.options.epochs = stopped.options.epochs = 4;
   whole.transformer.dropout = stopped.transformer.dropout = 0.1;
   whole.options.negatives = stopped.options.negatives = 3;
@@ -207,6 +242,13 @@ TEST(TransformerTrainer, AResumedRunEndsAsTheUninterruptedOne) {
   EXPECT_TRUE(report.resumed);
   EXPECT_EQ(report.history.size(), 4u);
   EXPECT_EQ(report.encoder.fingerprint, expected);
+}
+
+TEST(TransformerTrainer, AResumedRunEndsAsTheUninterruptedOne) {
+  for (const char* towers : {"shared", "separate"}) {
+    SCOPED_TRACE(towers);
+    expect_resumed_as_uninterrupted(towers);
+  }
 }
 
 TEST(TransformerTrainer, SaysWhatMadeTheLossNoNumber) {
