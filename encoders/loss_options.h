@@ -11,7 +11,8 @@ struct LossOptions {
   // explains, the vectors need not (Menon et al., Long-tail Learning via Logit Adjustment, ICLR
   // 2021).
   double logit_adjustment = 0.2;
-  int top_k = 0;  // of soft_top_k; 0: as many as the document has positives
+  int positives = 0;  // of decoupled_softmax and in_batch: those with the highest scores; 0: all
+  int top_k = 0;      // of soft_top_k; 0: as many as the document has positives
   double top_k_slope = 2;
   double threshold = 0.5;  // the cosine at which a label is as likely as not; of the losses below
   double focus = 2;        // of comic: the power of a negative's probability that weighs it
@@ -32,6 +33,9 @@ void visit(Visitor& v, LossOptions& o) {
   v("logit_adjustment", o.logit_adjustment,
     "training adds this times log(1 + documents) to a label's logit, so that answers lean to rare "
     "labels; 0 for none");
+  v("positives", o.positives,
+    "decoupled_softmax, in_batch: a document learns from as many of its positives, those of the "
+    "highest scores at the time, and the others are neither positives nor negatives; 0 for all");
   v("top_k", o.top_k,
     "soft_top_k: labels that share a document's mass; 0 for as many as it has positives");
   v("top_k_slope", o.top_k_slope, "soft_top_k: how sharply the k best are told from the others");

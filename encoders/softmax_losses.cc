@@ -32,14 +32,31 @@ struct Softmax {
 // L = -(1/|P|) sum_{p in P} ( s_p - log( e^{s_p} + Z ) ), Z = sum over the negatives n of e^{s_n}:
 // the other positives are absent from the denominator, so they do not compete. With the miss m_p =
 // Z / (e^{s_p} + Z):  dL/ds_p = -m_p / |P|;  dL/ds_n = (e^{s_n} / Z) (1/|P|) sum_p m_p.
+// With `most`, P in these is that of the positives with the `most` highest scores; the others have
+// no gradient.
 struct DecoupledSoftmax {
+  std::size_t most = 0;  // 0: all
   bool in_batch = false;
   LossNeeds needs() const {
     return {.sampling_offsets = !in_batch, .batch_alone = in_batch, .by_chunks = !in_batch};
   }
 
+  // The lowest score that is taken.
   template <class Real>
-  static double backward(std::span<Real> scores, std::span<const std::uint32_t> positives) {
+  Real least_of(std::span<const Real> own) const {
+    constexpr Real kInfinity = std::numeric_limits<Real>::infinity();
+    Real least = most == 0 ? -kInfinity : kInfinity;
+    for (std::size_t i = 0; i < most; ++i) {
+      Real next = -kInfinity;
+      for (const Real score : own)
+        if (score < least) next = std::max(next, score);
+      least = next;
+    }
+    return least;
+  }
+
+  template <class Real>
+  double backward(std::span<Real> scores, std::span<const std::uint32_t> positives) const {
     thread_local std::vector<Real> own;
     own.clear();
     for (const std::uint32_t p : positives) {
@@ -55,9 +72,16 @@ struct DecoupledSoftmax {
     }
     const double negatives = exp_sum(scores, highest);
     const double level = static_cast<double>(highest) + std::log(negatives);  // log Z
-    const double share = 1 / static_cast<double>(positives.size());
+    const Real least = least_of(std::span<const Real>(own));
+    const auto left =
+        std::count_if(own.begin(), own.end(), [least](Real score) { return score < least; });
+    const double share = 1 / (static_cast<double>(own.size()) - static_cast<double>(left));
     double loss = 0, misses = 0;
     for (Real& score : own) {
+      if (score < least) {
+        score = 0;
+        continue;
+      }
       const double lead = static_cast<double>(score) - level;
       const double miss = 1 / (1 + std::exp(lead));
       loss += share * (std::log1p(std::exp(-std::abs(lead))) + std::max(-lead, 0.0));
@@ -74,12 +98,13 @@ struct DecoupledSoftmax {
 
 std::unique_ptr<LossFunction> make_softmax(const LossOptions&) { return make_row_loss(Softmax()); }
 
-std::unique_ptr<LossFunction> make_decoupled_softmax(const LossOptions&) {
-  return make_row_loss(DecoupledSoftmax{});
+std::unique_ptr<LossFunction> make_decoupled_softmax(const LossOptions& options) {
+  return make_row_loss(DecoupledSoftmax{.most = static_cast<std::size_t>(options.positives)});
 }
 
-std::unique_ptr<LossFunction> make_in_batch(const LossOptions&) {
-  return make_row_loss(DecoupledSoftmax{.in_batch = true});
+std::unique_ptr<LossFunction> make_in_batch(const LossOptions& options) {
+  return make_row_loss(
+      DecoupledSoftmax{.most = static_cast<std::size_t>(options.positives), .in_batch = true});
 }
 
 }  // namespace dexter

@@ -43,7 +43,7 @@ class StreamedLoss {
   virtual void add(const Chunk& chunk) = 0;
   // After all chunks: the mean loss over the documents.
   virtual double finish(const Reduce& reduce) = 0;
-  // After `finish`: the gradient of a chunk that was added, [m x dim].
+  // After `finish`, in the order in which they were added: the gradient of a chunk, [m x dim].
   at::Tensor gradient(const Chunk& chunk);
   // Of the documents, by the chunks that `gradient` was asked for. [n x dim]
   at::Tensor& document_gradient() { return document_gradient_; }

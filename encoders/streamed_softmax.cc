@@ -12,8 +12,9 @@ constexpr double kNone = -std::numeric_limits<double>::infinity();
 
 class StreamedSoftmax final : public StreamedLoss {
  public:
-  StreamedSoftmax(const Step& step, bool decoupled, double temperature)
-      : StreamedLoss(step, temperature), decoupled_(decoupled), sum_(step.positives) {}
+  // `most` as in DecoupledSoftmax.
+  StreamedSoftmax(const Step& step, bool decoupled, int most, double temperature)
+      : StreamedLoss(step, temperature), decoupled_(decoupled), most_(most), sum_(step.positives) {}
 
   void add(const Chunk& chunk) override;
   double finish(const Reduce& reduce) override;
@@ -22,11 +23,15 @@ class StreamedSoftmax final : public StreamedLoss {
   at::Tensor slopes(const Chunk& chunk) override;
   at::Tensor all_scores(const Chunk& chunk) const;
   at::Tensor misses(const at::Tensor& rows, const at::Tensor& scores) const;  // a pair each
+  at::Tensor taken(const Reduce& reduce) const;                               // a pair each
 
   const bool decoupled_;
+  const int most_;
   StreamedLogSum sum_;
-  at::Tensor level_;    // log of the sum over all labels, [n]
-  at::Tensor weights_;  // of e^{score - level} in the gradient, [n]
+  at::Tensor level_;        // log of the sum over all labels, [n]
+  at::Tensor weights_;      // of e^{score - level} in the gradient, [n]
+  at::Tensor shares_;       // of the pairs in the loss of their documents, where it is decoupled
+  std::int64_t asked_ = 0;  // pairs whose gradient has been asked for
 };
 
 // A positive does not compete with others where the loss is decoupled.
@@ -45,6 +50,20 @@ at::Tensor StreamedSoftmax::misses(const at::Tensor& rows, const at::Tensor& sco
   return (level_.index_select(0, rows) - scores).sigmoid();
 }
 
+// 1 for the pairs whose scores are of the `most` highest of their document in all processes, else
+// 0. The second pass need not find the same bits, so what is taken is decided once.
+at::Tensor StreamedSoftmax::taken(const Reduce& reduce) const {
+  const at::Tensor rows = pair_rows(), scores = pair_scores();
+  at::Tensor least = at::full_like(positives_, most_ == 0 ? kNone : -kNone);
+  for (int i = 0; i < most_; ++i) {
+    const at::Tensor lower = scores < least.index_select(0, rows);
+    least = at::full_like(positives_, kNone)
+                .scatter_reduce_(0, rows, scores.masked_fill(~lower, kNone), "amax");
+    reduce(least, Reduction::kMaximum);
+  }
+  return (scores >= least.index_select(0, rows)).to(at::kDouble);
+}
+
 double StreamedSoftmax::finish(const Reduce& reduce) {
   const auto n = static_cast<double>(documents_.size(0));
   level_ = sum_.finish(reduce);
@@ -52,9 +71,12 @@ double StreamedSoftmax::finish(const Reduce& reduce) {
   const at::Tensor behind = level_.index_select(0, rows) - scores;
   at::Tensor loss, missed = at::zeros_like(positives_);
   if (decoupled_) {
-    const at::Tensor counts = positives_.index_select(0, rows);
-    loss = (at::softplus(behind) / counts).sum();
-    missed.index_add_(0, rows, misses(rows, scores) / counts);
+    const at::Tensor here = taken(reduce);
+    at::Tensor counts = at::zeros_like(positives_).index_add_(0, rows, here);
+    reduce(counts, Reduction::kSum);
+    shares_ = here / counts.index_select(0, rows);
+    loss = (at::softplus(behind) * shares_).sum();
+    missed.index_add_(0, rows, misses(rows, scores) * shares_);
   } else {
     loss = behind.sum();
     weights_ = positives_ / n;
@@ -74,8 +96,9 @@ at::Tensor StreamedSoftmax::slopes(const Chunk& chunk) {
   slopes.mul_(weights_.to(at::kFloat).unsqueeze(1));
   if (decoupled_) {
     const at::Tensor own = misses(chunk.rows, positive_scores(chunk).to(at::kDouble));
-    const at::Tensor counts = positives_.index_select(0, chunk.rows);
-    slopes.index_put_({chunk.rows, chunk.columns}, (own / (-n * counts)).to(at::kFloat));
+    const at::Tensor shares = shares_.narrow(0, asked_, chunk.rows.numel());
+    asked_ += chunk.rows.numel();
+    slopes.index_put_({chunk.rows, chunk.columns}, (own * shares / -n).to(at::kFloat));
   } else {
     slopes.index_put_({chunk.rows, chunk.columns}, at::full({}, -1 / n, slopes.options()),
                       /*accumulate=*/true);
@@ -87,7 +110,8 @@ at::Tensor StreamedSoftmax::slopes(const Chunk& chunk) {
 
 std::unique_ptr<StreamedLoss> make_streamed_softmax(const LossOptions& options,
                                                     const StreamedLoss::Step& step) {
-  return std::make_unique<StreamedSoftmax>(step, options.name != "softmax", options.temperature);
+  return std::make_unique<StreamedSoftmax>(step, options.name != "softmax", options.positives,
+                                           options.temperature);
 }
 
 }  // namespace dexter

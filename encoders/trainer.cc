@@ -56,6 +56,12 @@ void LossOptions::validate() const {
   make_loss(*this);
   ensure_in_range("loss", "temperature", temperature, 1e-3, 10.0);
   ensure_in_range("loss", "logit_adjustment", logit_adjustment, 0.0, 10.0);
+  ensure_in_range("loss", "positives", positives, 0, 1 << 24);
+  ensure(positives == 0 || name == "decoupled_softmax" || name == "in_batch",
+         ErrorKind::kInvalidInput,
+         fmt::format("loss.positives is {}, but loss.name is {}; choose decoupled_softmax or "
+                     "in_batch, or leave it 0 for all positives",
+                     positives, name));
   ensure_in_range("loss", "top_k", top_k, 0, 1 << 24);
   ensure_in_range("loss", "top_k_slope", top_k_slope, 1e-3, 100.0);
   ensure_in_range("loss", "threshold", threshold, -1.0, 1.0);

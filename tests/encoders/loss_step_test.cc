@@ -27,6 +27,8 @@ constexpr double kTemperature = 0.3;
 
 const std::vector<LossOptions> kStreamedLosses{
     {.name = "decoupled_softmax", .temperature = kTemperature},
+    {.name = "decoupled_softmax", .temperature = kTemperature, .positives = 1},
+    {.name = "decoupled_softmax", .temperature = kTemperature, .positives = 2},
     {.name = "softmax", .temperature = kTemperature},
     {.name = "soft_top_k", .temperature = kTemperature},
     {.name = "soft_top_k", .temperature = kTemperature, .top_k = 2, .top_k_slope = 5},

@@ -175,6 +175,45 @@ TEST(DecoupledSoftmaxLoss, IsAsWorkedOutByHand) {
   EXPECT_NEAR(result.gradient[2], -1.0 / 5, 1e-15);
 }
 
+// Of the two positives above that of 3/(3+2) alone.
+TEST(DecoupledSoftmaxLoss, TakesThePositivesOfTheHighestScores) {
+  const auto of_one = make_loss({.name = "decoupled_softmax", .positives = 1});
+  const auto result = backward<double>(*of_one, kHandScores, kHandPositives);
+  EXPECT_NEAR(result.loss, std::log(5.0 / 3), 1e-14);
+  EXPECT_EQ(result.gradient[0], 0);
+  EXPECT_NEAR(result.gradient[1], 2.0 / 5, 1e-15);
+  EXPECT_NEAR(result.gradient[2], -2.0 / 5, 1e-15);
+}
+
+// The others are left out of the row: here they stand at its end.
+TEST(DecoupledSoftmaxLoss, TheOtherPositivesDoNotOccur) {
+  std::vector<double> scores = random_scores(30, 2, 5);
+  scores[3] = scores[12] = 9;  // alike, so taken together
+  scores[28] = 8.9;
+  scores[29] = -40;
+  for (const std::string name : {"decoupled_softmax", "in_batch"})
+    for (const auto& [most, length] : {std::pair{1, 28}, {2, 29}, {3, 30}, {9, 30}}) {
+      SCOPED_TRACE(name + " " + std::to_string(most));
+      const auto found =
+          backward<double>(*make_loss({.name = name, .positives = most}), scores, {3, 12, 28, 29});
+      Columns taken{3, 12, 28, 29};
+      taken.resize(static_cast<std::size_t>(length - 26));
+      auto expected =
+          backward<double>(*loss_of(name), {scores.begin(), scores.begin() + length}, taken);
+      expected.gradient.resize(30);
+      EXPECT_NEAR(found.loss, expected.loss, 1e-14);
+      for (std::size_t j = 0; j < 30; ++j)
+        EXPECT_NEAR(found.gradient[j], expected.gradient[j], 1e-15) << j;
+    }
+}
+
+TEST(Losses, OfTheBestPositivesAreOfTheDecoupledSoftmax) {
+  testing::expect_error(
+      ErrorKind::kInvalidInput, [] { LossOptions{.name = "softmax", .positives = 2}.validate(); },
+      "loss.positives is 2", "softmax", "decoupled_softmax");
+  LossOptions{.name = "in_batch", .positives = 2}.validate();
+}
+
 // With every label positive, softmax pulls towards equal scores: L = -sum ln softmax = ln 36, and
 // 3 softmax - 1 = -1/2, 0, 1/2.
 TEST(SoftmaxLoss, OfOnlyPositivesPullsThemTogether) {
