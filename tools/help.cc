@@ -26,10 +26,12 @@ std::string section(std::string_view title, std::string_view body) {
 }
 
 std::string spelling(const CLI::Option& option) {
-  std::string names = option.nonpositional() ? option.get_name(false, true) : option.get_name(true);
-  for (std::size_t comma = names.find(','); comma != std::string::npos;
-       comma = names.find(',', comma + 2))
-    names.insert(comma + 1, " ");
+  std::string names;
+  for (const char c :
+       option.nonpositional() ? option.get_name(false, true) : option.get_name(true)) {
+    names += c;
+    if (c == ',') names += ' ';
+  }
   const std::string type = option.nonpositional() ? option.get_type_name() : "";
   const bool takes_value = option.get_items_expected_max() > 0 && !type.empty();
   return takes_value ? names + ' ' + type : names;
