@@ -12,6 +12,7 @@
 #include "engine/demo_index.h"
 #include "engine/demo_prompt.h"
 #include "engine/demo_scorer.h"
+#include "engine/score_log.h"
 
 namespace dexter {
 namespace {
@@ -125,7 +126,7 @@ class VoteLabeller final : public InputLabeller {
 class ModelLabeller final : public InputLabeller {
  public:
   ModelLabeller(const std::filesystem::path& store, LanguageModel& model, int k)
-      : given_(store), model_(model), k_(k) {}
+      : given_(store), model_(model), log_(bank_folder(store) / kScoresFile), k_(k) {}
 
   PseudoLabel label(const Demonstration& input, const Progress& progress) override {
     auto [outputs, is_new] = outputs_.try_emplace(input.task);
@@ -133,7 +134,7 @@ class ModelLabeller final : public InputLabeller {
     const std::vector<FoundDemo> demos =
         given_.has_vectors() ? given_.by_vector(input, k_) : given_.by_words(input, k_);
     const ModelAnswer answer =
-        ask_model(model_, assemble_prompt(demos, input.input), outputs->second, progress);
+        ask_model(model_, &log_, assemble_prompt(demos, input.input), outputs->second, progress);
     return {.output = answer.output,
             .confidence = answer.share,
             .agreed = !demos.empty() && majority_output(demos) == answer.output};
@@ -142,6 +143,7 @@ class ModelLabeller final : public InputLabeller {
  private:
   const GivenDemos given_;
   LanguageModel& model_;
+  ScoreLog log_;
   const int k_;
   std::map<std::string, std::vector<std::string>> outputs_;  // of each task asked for
 };

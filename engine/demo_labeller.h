@@ -33,7 +33,9 @@ std::unique_ptr<InputLabeller> make_vote_labeller(const std::filesystem::path& s
 
 // By a language model behind the k nearest demonstrations, as `demos eval --by http` asks it; the
 // confidence is the output's share of the probability of its task's outputs, and the second view is
-// the vote of these demonstrations. `model` must outlive it. Errors: as above.
+// the vote of these demonstrations. What the model says is kept in `ScoreLog` BANK/scores.log, so
+// that no prompt is asked for twice: label under the bank's lock. `model` must outlive it. Errors:
+// as above.
 std::unique_ptr<InputLabeller> make_model_labeller(const std::filesystem::path& store,
                                                    LanguageModel& model, int k);
 

@@ -5,12 +5,15 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <optional>
 #include <set>
 #include <unordered_map>
+#include <utility>
 
 #include <spdlog/fmt/fmt.h>
 
 #include "engine/demo_prompt.h"
+#include "engine/score_log.h"
 #include "storage/checksum.h"
 #include "storage/error.h"
 #include "storage/json_row.h"
@@ -27,6 +30,13 @@ double log_sum_exp(std::span<const Likelihood> all) {
   for (const Likelihood& each : all) most = std::max(most, each.log_probability);
   for (const Likelihood& each : all) sum += std::exp(each.log_probability - most);
   return most + std::log(sum);
+}
+
+std::uint64_t answer_key(const std::string& model, const Continuation& asked) {
+  std::uint64_t key = 0;
+  for (const std::string* part : {&model, &asked.prompt, &asked.text})
+    key = checksum64(*part, key + part->size());
+  return key;
 }
 
 class LmScorer final : public DemoScorer {
@@ -97,11 +107,27 @@ std::string answer_text(std::string_view output) {
   return std::string(spaces, ' ').append(output);
 }
 
-ModelAnswer ask_model(LanguageModel& model, const std::string& prompt,
+ModelAnswer ask_model(LanguageModel& model, ScoreLog* log, const std::string& prompt,
                       std::span<const std::string> outputs, const Progress& progress) {
+  std::vector<Likelihood> answers(outputs.size());
   std::vector<Continuation> asked;
-  for (const std::string& output : outputs) asked.push_back({prompt, answer_text(output)});
-  const std::vector<Likelihood> answers = model.likelihoods(asked, progress);
+  std::vector<std::size_t> places;  // of those asked for
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    Continuation each{prompt, answer_text(outputs[i])};
+    const auto known = log == nullptr ? std::nullopt : log->find(answer_key(model.name(), each));
+    if (known) {
+      answers[i].log_probability = *known;
+    } else {
+      asked.push_back(std::move(each));
+      places.push_back(i);
+    }
+  }
+  const std::vector<Likelihood> given = model.likelihoods(asked, progress);
+  for (std::size_t j = 0; j < given.size(); ++j) {
+    answers[places[j]] = given[j];
+    if (log != nullptr) log->add(answer_key(model.name(), asked[j]), given[j].log_probability);
+  }
+  if (log != nullptr) log->flush();
   const auto best = std::max_element(answers.begin(), answers.end(),
                                      [](const Likelihood& a, const Likelihood& b) {
                                        return a.log_probability < b.log_probability;

@@ -13,6 +13,8 @@
 
 namespace dexter {
 
+class ScoreLog;
+
 // Tells which demonstrations help an input to its output. One caller.
 class DemoScorer {
  public:
@@ -39,12 +41,13 @@ std::vector<std::string> outputs_of(std::span<const Demonstration> bank, std::st
 std::string answer_text(std::string_view output);
 
 // The one of `outputs` that the model finds most probable behind `prompt`, and its share among
-// them. Of equals the first.
+// them. Of equals the first. Where there is a `log`, log-probabilities are taken out of it, and
+// what the model was asked for is on disk in it; models are told apart by their name.
 struct ModelAnswer {
   std::string output;
   double share = 0;
 };
-ModelAnswer ask_model(LanguageModel& model, const std::string& prompt,
+ModelAnswer ask_model(LanguageModel& model, ScoreLog* log, const std::string& prompt,
                       std::span<const std::string> outputs, const Progress& progress);
 
 // Scored demonstrations of one input. Rows are of the bank.

@@ -128,14 +128,16 @@ constinit const Verb kDemosLabelVerb = {
         "reliable, and puts these inputs into the bank as pseudo-labelled demonstrations: they are "
         "found with the given ones, marked, and left out by --no-pseudo; nothing is learnt of "
         "them. A demonstration that was given stays in place of a label of the same input, and an "
-        "import of one takes its place. Run again, each input is labelled anew.",
+        "import of one takes its place. Run again, each input is labelled anew. Answers of "
+        "http are kept in the bank, so that no prompt is asked for twice, not even after a kill: "
+        "run the same command again. Models behind one URL are told apart by --lm-model.",
     .examples =
         "dexter demos label --store my-store questions.jsonl\n"
         "dexter demos label --store my-store --min-confidence 0.9 questions.jsonl\n"
         "dexter demos label --store my-store --scorer http --lm-url http://127.0.0.1:8000/v1 "
         "questions.jsonl",
     .next = "dexter demos eval --store my-store --data test.jsonl",
-    .interrupted = "the bank is as it was",
+    .interrupted = "the demonstrations are as they were; a model's answers are kept",
     .add = &add_demos_label};
 
 }  // namespace dexter

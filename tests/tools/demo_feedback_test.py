@@ -217,24 +217,54 @@ class FeedbackTest(unittest.TestCase):
         self.assertEqual(prompts, 72 * 2)
         self.assertGreater(report["accuracy"], 80)  # half by chance
 
-    def test_the_model_labels_inputs(self):
+    def labelling(self, name):
+        """A store of half of the moods and the command's words that label the other half."""
         mood = [row for row in self.rows if row["task"] == "mood"]
-        bank, inputs = self.root / "label.bank.jsonl", self.root / "label.inputs.jsonl"
+        bank, inputs, store = (self.root / f"{name}{end}" for end in (".bank.jsonl", ".inputs.jsonl", ""))
         bank.write_text("".join(json.dumps(row) + "\n" for row in mood[::2]))
         inputs.write_text("".join(json.dumps(row) + "\n" for row in mood[1::2]))
-        store = self.root / "label"
         self.assertEqual(self.run_dexter("demos", "import", "--store", store, bank).returncode, 0)
+        return store, ["demos", "label", "--store", store, "--scorer", "http", "-k", 4, "--min-confidence", 0.5, inputs,
+                       "--json", "--lm-url"]
+
+    def label(self, command, server, *more):
+        done = self.run_dexter(*command, server.url, *more)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)
+
+    def test_the_model_labels_inputs(self):
+        _, command = self.labelling("label")
         with Server(self.training) as server:
-            done = self.run_dexter("demos", "label", "--store", store, "--scorer", "http", "--lm-url", server.url,
-                                   "-k", 4, "--min-confidence", 0.5, inputs, "--json")
-            self.assertEqual(done.returncode, 0, done.stderr)
-            prompts = server.figures()["prompts"]
-        report = json.loads(done.stdout)
-        asked = report["inputs"] - report["given"]
-        self.assertEqual(prompts, 2 * asked)  # two outputs each
+            report = self.label(command, server)
+            asked = report["inputs"] - report["given"]
+            self.assertEqual(server.figures()["prompts"], 2 * asked)  # two outputs each
+            again = self.label(command, server)
+            self.assertEqual(server.figures()["prompts"], 2 * asked)  # the answers were kept
+            self.label(command, server, "--lm-model", "other")
+            self.assertEqual(server.figures()["prompts"], 4 * asked)  # another model's are its own
         self.assertEqual(report["added"] + report["unsure"], asked)
         self.assertGreater(report["added"], 0)
         self.assertGreater(report["accuracy"], 50)  # by chance; the model is tiny, so the gate is not judged here
+        self.assertEqual((again["replaced"], again["accuracy"]), (report["added"], report["accuracy"]))
+
+    def test_a_killed_labelling_goes_on_where_it_was(self):
+        with Server(self.training) as server:
+            whole_store, command = self.labelling("label-whole")
+            whole = self.label(command, server)
+            wanted = server.figures()["prompts"]
+        store, command = self.labelling("label-killed")
+        with Server(self.training) as server:
+            running = subprocess.Popen([BINARY, *map(str, command), server.url], stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.DEVNULL)
+            while server.figures().get("prompts", 0) < wanted // 3 and running.poll() is None:
+                pass
+            running.send_signal(signal.SIGKILL)
+            self.assertEqual(running.wait(), -signal.SIGKILL)  # it was not through
+            resumed = self.label(command, server)
+            prompts = server.figures()["prompts"]
+        self.assertEqual(resumed, whole)
+        self.assertEqual(self.scores(store), self.scores(whole_store))
+        self.assertLessEqual(prompts, wanted + 2)  # one input's two outputs may have been asked for in vain
 
 
 if __name__ == "__main__":
