@@ -15,6 +15,7 @@
 #include "engine/demo_retriever.h"
 #include "engine/demo_scorer.h"
 #include "engine/retrieval_metrics.h"
+#include "storage/file_io.h"
 #include "tools/config_arguments.h"
 #include "tools/demos_arguments.h"
 #include "tools/figures.h"
@@ -29,6 +30,7 @@ struct EvalArguments {
   DemoArguments demos;
   std::filesystem::path data;
   std::filesystem::path judgements;
+  std::filesystem::path answers;
   bool all_tasks = false;
   std::string by = "vote";
   ConfigArguments config;
@@ -79,7 +81,8 @@ class Evaluation {
   std::string answer(const Demonstration& query) {
     const std::vector<FoundDemo> demos = found(query, arguments_.all_tasks ? "" : query.task);
     if (!model_) return majority_output(demos);
-    return ask_model(*model_, assemble_prompt(demos, query.input), outputs_[query.task], progress_)
+    return ask_model(*model_, nullptr, assemble_prompt(demos, query.input), outputs_[query.task],
+                     progress_)
         .output;
   }
 
@@ -108,6 +111,7 @@ class Evaluation {
 ExitCode Evaluation::vote() {
   const std::vector<std::string> known = retriever_.tasks();
   TaskResults tasks;
+  std::string lines;
   for (std::size_t i = 0; i < queries_.size(); ++i) {
     const Demonstration& query = queries_[i];
     const bool any_task = arguments_.all_tasks && !model_;
@@ -118,10 +122,17 @@ ExitCode Evaluation::vote() {
                        arguments_.data.string(), i + 1, query.task));
     TaskResult& result = tasks[query.task];
     ++result.queries;
-    result.right += answer(query) == query.output;
+    const std::string said = answer(query);
+    result.right += said == query.output;
+    lines += json_line({{"id", query.id},
+                        {"task", query.task},
+                        {"input", query.input},
+                        {"output", query.output},
+                        {"answer", said}});
     show(i + 1);
   }
   context_.terminal.drop_stage();
+  if (!arguments_.answers.empty()) write_file_atomically(arguments_.answers, lines);
   print(tasks);
   return ExitCode::kOk;
 }
@@ -212,9 +223,17 @@ Runner add_demos_eval(CLI::App& app, Context& context) {
       ->required()
       ->type_name("FILE")
       ->group(data);
-  app.add_option("--judgements", arguments->judgements,
-                 "BEIR's query-id, corpus-id, score: measures of retrieval in place of the vote")
+  CLI::Option* judgements =
+      app.add_option(
+             "--judgements", arguments->judgements,
+             "BEIR's query-id, corpus-id, score: measures of retrieval in place of the vote")
+          ->type_name("FILE")
+          ->group(data);
+  app.add_option("--answers", arguments->answers,
+                 "file to write each row's answer to, JSON lines {\"id\", \"task\", \"input\", "
+                 "\"output\", \"answer\"}, to compare two choices row by row")
       ->type_name("FILE")
+      ->excludes(judgements)
       ->group(data);
   app.add_flag("--all-tasks", arguments->all_tasks,
                "choose from the whole bank, not only from the input's task")

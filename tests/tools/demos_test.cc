@@ -157,6 +157,32 @@ TEST(DemosFlow, EvaluatesTheVoteOfEachTask) {
               HasSubstr("vote of 8 demonstrations chosen by bm25"));
 }
 
+TEST(DemosFlow, WritesTheAnswerOfEachRow) {
+  const DemosRun demos;
+  demos.import();
+  const std::string data = (demos.folder / "test.jsonl").string();
+  const std::string answers = (demos.folder / "answers.jsonl").string();
+  const Arguments eval = {"demos", "eval", "--store", demos.store, "--data",
+                          data,    "-k",   "3",       "--answers", answers};
+  Arguments as_json = eval;
+  as_json.push_back("--json");
+  const double accuracy = json_of(as_json).at("accuracy").to_number<double>();
+  std::istringstream lines(read_bytes(answers));
+  int rows = 0, right = 0;
+  for (std::string line; std::getline(lines, line); ++rows) {
+    const json::object row = json::parse(line).as_object();
+    EXPECT_EQ(row.at("task"), "topic");
+    EXPECT_EQ(std::string(row.at("input").as_string()),
+              tiny::test()[static_cast<std::size_t>(rows)].text);
+    right += row.at("answer") == row.at("output");
+  }
+  EXPECT_EQ(rows, 8);
+  EXPECT_NEAR(100.0 * right / rows, accuracy, 1e-9);
+  Arguments with_judgements = eval;
+  with_judgements.insert(with_judgements.end(), {"--judgements", data});
+  EXPECT_EQ(run(with_judgements).code, 2);
+}
+
 TEST(DemosFlow, LabelsInputsAndLeavesTheLabelsOutOnRequest) {
   const DemosRun demos;
   demos.import();
