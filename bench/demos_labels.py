@@ -9,62 +9,32 @@ training part a tenth is asked in the end, --kept of the others keep their label
 those are right, and the accuracy of the vote of k demonstrations without and with them, percent. Prints a table
 and one JSON object. Python's standard library only.
 """
-import argparse
-import hashlib
 import json
 import os
-import shutil
-import subprocess
-import sys
+
+from task_data import empty, parser_of, place, read, run, training_parts, write
 
 STRATEGIES = ("dense", "hybrid")
 
 
-def place(row):
-    """A number in [0, 1) that is a row's own: the same rows in every run."""
-    digest = hashlib.sha256(f"labels {row['task']} {row['input']}".encode()).digest()
-    return int.from_bytes(digest[:4], "big") / 2**32
-
-
-def write(path, objects):
-    with open(path, "w", encoding="utf-8") as out:
-        out.writelines(json.dumps(item, ensure_ascii=False) + "\n" for item in objects)
-    return path
-
-
-def run(dexter, *words):
-    done = subprocess.run([dexter, "demos", *words, "--json"], capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(done.stderr)
-    return json.loads(done.stdout)
-
-
-def parts_of(path, kept):
-    with open(path, encoding="utf-8") as lines:
-        found = [json.loads(line) for line in lines]
+def parts_of(rows, kept):
     bank, unlabelled, asked = [], [], []
-    for row in found:
-        at = place(row)
+    for row in rows:
+        at = place(row, "labels")
         (asked if at < 0.1 else bank if at < 0.1 + 0.9 * kept else unlabelled).append(row)
-    return found[0]["task"], bank, unlabelled, asked
+    return bank, unlabelled, asked
 
 
 def measure(arguments):
     banks, unlabelled, asked = [], [], []
-    for name in sorted(os.listdir(arguments.data)):
-        train = os.path.join(arguments.data, name, "train.jsonl")
-        if os.path.exists(train):
-            task, *parts = parts_of(train, arguments.kept)
-            files = [write(os.path.join(arguments.work, f"{task}.{part}.jsonl"), rows)
-                     for part, rows in zip(("bank", "unlabelled", "asked"), parts)]
-            banks.append(files[0])
-            unlabelled.append((task, files[1]))
-            asked.append(files[2])
-    every = os.path.join(arguments.work, "asked.jsonl")
-    with open(every, "w", encoding="utf-8") as out:
-        for path in asked:
-            with open(path, encoding="utf-8") as lines:
-                out.write(lines.read())
+    for _, found in training_parts(arguments.data):
+        task = found[0]["task"]
+        files = [write(os.path.join(arguments.work, f"{task}.{part}.jsonl"), rows)
+                 for part, rows in zip(("bank", "unlabelled", "asked"), parts_of(found, arguments.kept))]
+        banks.append(files[0])
+        unlabelled.append((task, files[1]))
+        asked += read(files[2])
+    every = write(os.path.join(arguments.work, "asked.jsonl"), asked)
     store = ("--store", os.path.join(arguments.work, "store"))
     run(arguments.dexter, "import", *store, *banks)
     run(arguments.dexter, "train", *store)
@@ -84,16 +54,11 @@ def measure(arguments):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dexter", required=True)
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--work", required=True, help="folder to work in; emptied first")
+    parser = parser_of(__doc__)
     parser.add_argument("--kept", type=float, default=0.1)
     parser.add_argument("--gates", type=lambda text: [float(gate) for gate in text.split(",")], default=[0.4, 0.6, 0.8])
-    parser.add_argument("-k", type=int, default=8)
     arguments = parser.parse_args()
-    shutil.rmtree(arguments.work, ignore_errors=True)
-    os.makedirs(arguments.work)
+    empty(arguments.work)
     results = measure(arguments)
     print("| gate | task | kept | right of all | right of kept | " + " | ".join(STRATEGIES) + " |")
     print("| --- |" + " --- |" * (4 + len(STRATEGIES)))

@@ -10,75 +10,48 @@ encoder that learnt nothing, by one that learnt all tasks, by one a task, and by
 the one it is asked about. With the part held-out, which is for choosing, a tenth of each training part is
 asked and not in the bank. Prints a table, then one JSON object. Python's standard library only.
 """
-import argparse
-import hashlib
 import json
 import os
-import shutil
-import subprocess
 import sys
 import time
 
-
-def rows(path):
-    with open(path, encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
-
-
-def write(path, objects):
-    with open(path, "w", encoding="utf-8") as out:
-        out.writelines(json.dumps(item, ensure_ascii=False) + "\n" for item in objects)
-    return path
-
-
-def held_out(row, share=0.1):
-    """Whether a row is of the part held out: the same rows in every run."""
-    digest = hashlib.sha256(f"held-out {row['task']} {row['input']}".encode()).digest()
-    return int.from_bytes(digest[:4], "big") < share * 2**32
+from task_data import empty, parser_of, place, read, run, training_parts, write
 
 
 class Bench:
     def __init__(self, arguments):
         self.arguments = arguments
         self.work = arguments.work
-        shutil.rmtree(self.work, ignore_errors=True)
-        os.makedirs(self.work)
+        empty(self.work)
         self.bank, self.asked = {}, {}
-        for name in sorted(os.listdir(arguments.data)):
-            train = os.path.join(arguments.data, name, "train.jsonl")
-            if not os.path.exists(train):
-                continue
-            found = rows(train)
-            task = found[0]["task"]
+        for folder, rows in training_parts(arguments.data):
+            task = rows[0]["task"]
             if arguments.part == "test":
-                asked = rows(os.path.join(arguments.data, name, "test.jsonl"))
+                asked = read(os.path.join(folder, "test.jsonl"))
             else:
-                asked = [row for row in found if held_out(row)]
-                found = [row for row in found if not held_out(row)]
-            self.bank[task] = write(os.path.join(self.work, f"{task}.bank.jsonl"), found)
+                asked = [row for row in rows if place(row, "held-out") < 0.1]
+                rows = [row for row in rows if place(row, "held-out") >= 0.1]
+            self.bank[task] = write(os.path.join(self.work, f"{task}.bank.jsonl"), rows)
             self.asked[task] = write(os.path.join(self.work, f"{task}.asked.jsonl"), asked)
 
     def run(self, *words):
-        done = subprocess.run([self.arguments.dexter, *words, "--json"], capture_output=True, text=True)
-        if done.returncode != 0:
-            sys.exit(done.stderr)
-        return json.loads(done.stdout)
+        return run(self.arguments.dexter, *words)
 
     def store_of(self, name, tasks):
         store = os.path.join(self.work, name)
         instructions = [word for given in self.arguments.instruction if given.split("=")[0] in tasks
                         for word in ("--instruction", given)]
-        self.run("demos", "import", "--store", store, *instructions, *(self.bank[task] for task in tasks))
+        self.run("import", "--store", store, *instructions, *(self.bank[task] for task in tasks))
         return store
 
     def train(self, store, *options):
         settings = [word for given in self.arguments.set for word in ("--set", given)]
         start = time.time()
-        self.run("demos", "train", "--store", store, "--seed", str(self.arguments.seed), *settings, *options)
+        self.run("train", "--store", store, "--seed", str(self.arguments.seed), *settings, *options)
         return time.time() - start
 
     def accuracy(self, store, task, strategy="dense"):
-        answer = self.run("demos", "eval", "--store", store, "--data", self.asked[task], "-k", str(self.arguments.k),
+        answer = self.run("eval", "--store", store, "--data", self.asked[task], "-k", str(self.arguments.k),
                           "--strategy", strategy)
         figures = answer["tasks"][task]
         print(f"{store} {task} {strategy}: {figures['accuracy']:.2f}", file=sys.stderr)
@@ -117,12 +90,8 @@ def show(tasks, table):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dexter", required=True)
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--work", required=True, help="folder to work in; emptied first")
+    parser = parser_of(__doc__)
     parser.add_argument("--part", choices=("held-out", "test"), default="held-out")
-    parser.add_argument("-k", type=int, default=8)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--instruction", action="append", default=[], metavar="TASK=TEXT")
     parser.add_argument("--set", action="append", default=[])
