@@ -102,7 +102,7 @@ TEST(TransformerLearner, WhatFollowsTheLayersHasTheGradientOfFiniteDifferences) 
   const std::vector<float> g = some_gradient();
   const LearnerOptions options{.dim = kDim, .chunk_tokens = 12};
   for (const auto& [pooling, projection] :
-       {std::pair{Pooling::kLayers, 0}, {Pooling::kAttention, 0}, {Pooling::kMax, kDim}}) {
+       {std::pair{Pooling::kLayers, 0}, {Pooling::kAttention, 0}, {Pooling::kMean, kDim}}) {
     const auto subject = [&](std::size_t t = 0, std::size_t at = 0, float step = 0) {
       std::vector<FloatTensor> parameters = tiny_parameters(pooling, projection);
       parameters[t].values[at] += step;
