@@ -81,7 +81,7 @@ def main():
 
         write_generation(0)
         servers = {name: start_reader(name) for name in ("a", "b")}
-        proxy = subprocess.Popen(["haproxy", "-f", str(Path(folder) / "haproxy.cfg")])
+        proxy = subprocess.Popen(["haproxy", "-q", "-f", str(Path(folder) / "haproxy.cfg")])
         while not stats.exists():
             time.sleep(0.02)
         for name in servers:
