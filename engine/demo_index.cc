@@ -18,7 +18,8 @@ namespace dexter {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr std::size_t kEncodedTogether = 1024;
+// A transformer takes seconds for them, and stops no sooner.
+constexpr std::size_t kEncodedTogether = 256;
 constexpr std::string_view kRowsType = "rows";
 constexpr std::uint32_t kRowsVersion = 1;
 

@@ -35,7 +35,7 @@ void DocumentOptions::validate() const {
 
 namespace {
 
-constexpr std::size_t kDocumentsPerChunk = 4096;
+constexpr std::size_t kDocumentsPerChunk = 256;  // a transformer takes seconds, and stops no sooner
 // Up to here one query reads all bytes in about a millisecond; bench/engine/query_bench.cc.
 constexpr std::size_t kFlatValues = std::size_t{40} << 20;
 

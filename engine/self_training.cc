@@ -19,7 +19,8 @@
 namespace dexter {
 namespace {
 
-constexpr std::size_t kChunk = 4096;
+// A transformer takes seconds for them, and stops no sooner.
+constexpr std::size_t kChunk = 256;
 constexpr int kBestLabels = 64;
 constexpr std::uint64_t kMaxLineBytes = 16u << 20;
 

@@ -24,7 +24,7 @@ Teacher load_teacher(const TeacherOptions& options, const TrainingSet& set,
   Teacher teacher{options, encoder->fingerprint(), {}, encoder->encode_labels(set.labels)};
   const std::size_t documents = set.train.size(), rows = documents + set.labels.size();
   teacher.documents = EmbeddingMatrix(rows, encoder->dim());
-  constexpr std::size_t kChunk = 8192;
+  constexpr std::size_t kChunk = 256;  // a transformer takes seconds, and stops no sooner
   for (std::size_t first = 0; first < rows; first += kChunk) {
     progress.check("asking the teacher");
     std::vector<std::string> texts;
