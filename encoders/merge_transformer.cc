@@ -68,10 +68,8 @@ class TransformerMerge final : public EncoderMerge {
   ValidationScore score(std::span<const double> weights) override {
     const std::vector<FloatTensor> parameters = merged(weights);
     const auto tower_of = [&](std::span<const FloatTensor> part) {
-      return TransformerTower(
-          shape_, pooling_named(options_.pooling), part,
-          options_.precision == "bfloat16" ? Precision::kBfloat16 : Precision::kFloat32,
-          options_.device);
+      return TransformerTower(shape_, pooling_named(options_.pooling), part,
+                              precision_named(options_.precision), options_.device);
     };
     const TransformerTower tower = tower_of(documents_part(parameters));
     const EmbeddingMatrix documents = tower.encode(documents_, options_.dim);

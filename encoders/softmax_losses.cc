@@ -46,7 +46,7 @@ struct DecoupledSoftmax {
   Real least_of(std::span<const Real> own) const {
     constexpr Real kInfinity = std::numeric_limits<Real>::infinity();
     Real least = most == 0 ? -kInfinity : kInfinity;
-    for (std::size_t i = 0; i < most; ++i) {
+    for (std::size_t i = 0; i < most && least > -kInfinity; ++i) {
       Real next = -kInfinity;
       for (const Real score : own)
         if (score < least) next = std::max(next, score);

@@ -54,8 +54,10 @@ at::Tensor StreamedSoftmax::misses(const at::Tensor& rows, const at::Tensor& sco
 // 0. The second pass need not find the same bits, so what is taken is decided once.
 at::Tensor StreamedSoftmax::taken(const Reduce& reduce) const {
   const at::Tensor rows = pair_rows(), scores = pair_scores();
-  at::Tensor least = at::full_like(positives_, most_ == 0 ? kNone : -kNone);
-  for (int i = 0; i < most_; ++i) {
+  at::Tensor least = at::full_like(positives_, -kNone);
+  // No document has more different scores than positives.
+  const double rounds = std::min<double>(most_, positives_.max().item<double>());
+  for (int i = 0; i < rounds; ++i) {
     const at::Tensor lower = scores < least.index_select(0, rows);
     least = at::full_like(positives_, kNone)
                 .scatter_reduce_(0, rows, scores.masked_fill(~lower, kNone), "amax");
@@ -71,10 +73,14 @@ double StreamedSoftmax::finish(const Reduce& reduce) {
   const at::Tensor behind = level_.index_select(0, rows) - scores;
   at::Tensor loss, missed = at::zeros_like(positives_);
   if (decoupled_) {
-    const at::Tensor here = taken(reduce);
-    at::Tensor counts = at::zeros_like(positives_).index_add_(0, rows, here);
-    reduce(counts, Reduction::kSum);
-    shares_ = here / counts.index_select(0, rows);
+    if (most_ == 0) {
+      shares_ = 1 / positives_.index_select(0, rows);
+    } else {
+      const at::Tensor here = taken(reduce);
+      at::Tensor counts = at::zeros_like(positives_).index_add_(0, rows, here);
+      reduce(counts, Reduction::kSum);
+      shares_ = here / counts.index_select(0, rows);
+    }
     loss = (at::softplus(behind) * shares_).sum();
     missed.index_add_(0, rows, misses(rows, scores) * shares_);
   } else {

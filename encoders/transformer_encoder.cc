@@ -18,10 +18,6 @@
 namespace dexter {
 namespace {
 
-Precision precision_named(std::string_view name) {
-  return name == "bfloat16" ? Precision::kBfloat16 : Precision::kFloat32;
-}
-
 class TransformerEncoder final : public Encoder {
  public:
   TransformerEncoder(const SectionFileReader& file, std::string fingerprint)
@@ -121,6 +117,10 @@ void TransformerOptions::validate() const {
   ensure(
       precision == "float32" || precision == "bfloat16", ErrorKind::kInvalidInput,
       fmt::format("transformer.precision is \"{}\", but must be float32 or bfloat16", precision));
+}
+
+Precision precision_named(std::string_view name) {
+  return name == "bfloat16" ? Precision::kBfloat16 : Precision::kFloat32;
 }
 
 TransformerShape shape_of(const TransformerOptions& options, std::string_view config,

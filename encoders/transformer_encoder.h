@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "encoders/encoder.h"
+#include "encoders/matrix_product.h"
 #include "encoders/trainer.h"
 #include "encoders/transformer_checkpoint.h"
 #include "encoders/transformer_options.h"
@@ -19,6 +20,9 @@ std::unique_ptr<Encoder> make_transformer_encoder(SectionFileReader file, std::s
 // not fit it.
 TransformerOptions resolved(const TransformerOptions& options,
                             const TransformerCheckpoint& checkpoint);
+
+// Of a valid TransformerOptions::precision.
+Precision precision_named(std::string_view name);
 
 // Of a config.json and resolved options.
 TransformerShape shape_of(const TransformerOptions& options, std::string_view config,

@@ -36,7 +36,7 @@ LearnerOptions learner_options(const TransformerOptions& options, const ProcessG
   return {.dim = options.dim,
           .prefix_dims = options.prefixes(),
           .device = options.device,
-          .precision = options.precision == "bfloat16" ? Precision::kBfloat16 : Precision::kFloat32,
+          .precision = precision_named(options.precision),
           .dropout = options.dropout,
           .weight_decay = options.weight_decay,
           .average = options.average,

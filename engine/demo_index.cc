@@ -9,6 +9,7 @@
 #include <boost/json.hpp>
 
 #include "engine/demo_pseudo.h"
+#include "engine/encoding_chunk.h"
 #include "engine/offline.h"
 #include "storage/checksum.h"
 #include "storage/error.h"
@@ -18,8 +19,6 @@ namespace dexter {
 namespace {
 
 namespace fs = std::filesystem;
-// A transformer takes seconds for them, and stops no sooner.
-constexpr std::size_t kEncodedTogether = 256;
 constexpr std::string_view kRowsType = "rows";
 constexpr std::uint32_t kRowsVersion = 1;
 

@@ -8,7 +8,6 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "encoders/bag_features.h"
-#include "storage/checksum.h"
 
 namespace dexter {
 namespace {
@@ -17,10 +16,7 @@ std::string solved(const Demonstration& demo) { return demo.input + ' ' + demo.o
 
 std::uint64_t key_of(std::uint64_t identity, const Demonstration& query,
                      const Demonstration& demo) {
-  for (const std::string* part :
-       {&query.task, &query.input, &query.output, &demo.input, &demo.output})
-    identity = checksum64(*part, identity + part->size());
-  return identity;
+  return score_key(identity, {query.task, query.input, query.output, demo.input, demo.output});
 }
 
 }  // namespace

@@ -33,10 +33,7 @@ double log_sum_exp(std::span<const Likelihood> all) {
 }
 
 std::uint64_t answer_key(const std::string& model, const Continuation& asked) {
-  std::uint64_t key = 0;
-  for (const std::string* part : {&model, &asked.prompt, &asked.text})
-    key = checksum64(*part, key + part->size());
-  return key;
+  return score_key(0, {model, asked.prompt, asked.text});
 }
 
 class LmScorer final : public DemoScorer {

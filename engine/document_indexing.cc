@@ -15,6 +15,7 @@
 #include "encoders/encoder.h"
 #include "engine/bm25.h"
 #include "engine/document_table.h"
+#include "engine/encoding_chunk.h"
 #include "index/vector_index.h"
 #include "storage/error.h"
 
@@ -35,7 +36,6 @@ void DocumentOptions::validate() const {
 
 namespace {
 
-constexpr std::size_t kDocumentsPerChunk = 256;  // a transformer takes seconds, and stops no sooner
 // Up to here one query reads all bytes in about a millisecond; bench/engine/query_bench.cc.
 constexpr std::size_t kFlatValues = std::size_t{40} << 20;
 
@@ -48,7 +48,7 @@ class DocumentEncoding {
     values_.reserve(total_ * static_cast<std::size_t>(encoder.dim()));
     catalog.scan_documents([&](Example&& example) {
       waiting_.push_back(std::move(example));
-      if (waiting_.size() == kDocumentsPerChunk) encode();
+      if (waiting_.size() == kEncodedTogether) encode();
     });
     encode();
   }

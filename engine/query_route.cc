@@ -9,6 +9,7 @@
 #include "encoders/encoder.h"
 #include "engine/answer_page.h"
 #include "engine/api_call.h"
+#include "engine/document_labels.h"
 #include "engine/json_fields.h"
 #include "engine/json_text.h"
 #include "engine/nearest_name.h"
@@ -138,11 +139,9 @@ void append_document(std::string& out, const RetrievalEngine& engine, const Exam
   append_json(out, document.text);
   out += R"(,"score":)";
   append_json(out, score);
-  LabelRanking ids;
-  for (const LabelId id : document.labels) ids.push_back({id, 0});
   out += R"(,"labels":[)";
   const char* separator = "";
-  for (const Label& label : engine.labels(ids)) {
+  for (const Label& label : labels_of(engine, document)) {
     out += std::exchange(separator, ",");
     append_label(out, label, 0, {.score = false});
   }

@@ -41,6 +41,11 @@ std::optional<std::pair<std::uint64_t, double>> parse(std::string_view line) {
 
 }  // namespace
 
+std::uint64_t score_key(std::uint64_t identity, std::initializer_list<std::string_view> texts) {
+  for (const std::string_view text : texts) identity = checksum64(text, identity + text.size());
+  return identity;
+}
+
 ScoreLog::ScoreLog(std::filesystem::path file) : file_(std::move(file)) {
   if (!std::filesystem::exists(file_)) return;
   const std::string bytes = read_file(file_);

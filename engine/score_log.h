@@ -2,11 +2,16 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <initializer_list>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 
 namespace dexter {
+
+// A key of what is scored: texts in their order, behind the `identity` of who scores and how.
+std::uint64_t score_key(std::uint64_t identity, std::initializer_list<std::string_view> texts);
 
 // Scores that were paid for, by a key of 64 bits, in a file that only grows: a line each, with a
 // checksum. What a kill cut short, or what is damaged, is not there and is asked again. One

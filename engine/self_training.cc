@@ -13,14 +13,13 @@
 #include <vector>
 
 #include "encoders/option_range.h"
+#include "engine/encoding_chunk.h"
 #include "index/vector_index.h"
 #include "storage/line_reader.h"
 
 namespace dexter {
 namespace {
 
-// A transformer takes seconds for them, and stops no sooner.
-constexpr std::size_t kChunk = 256;
 constexpr int kBestLabels = 64;
 constexpr std::uint64_t kMaxLineBytes = 16u << 20;
 
@@ -39,10 +38,10 @@ class PseudoLabeller {
     labels_ = indexed(encoder.encode_labels(set.labels));
     if (options.neighbours == 0) return;
     EmbeddingMatrix vectors(set.train.size(), encoder.dim());
-    for (std::size_t first = 0; first < set.train.size(); first += kChunk) {
+    for (std::size_t first = 0; first < set.train.size(); first += kEncodedTogether) {
       progress.check("self-training");
       std::vector<std::string> texts;
-      for (std::size_t i = first; i < std::min(first + kChunk, set.train.size()); ++i)
+      for (std::size_t i = first; i < std::min(first + kEncodedTogether, set.train.size()); ++i)
         texts.push_back(set.train[i].text);
       const EmbeddingMatrix rows = encoder.encode(texts);
       std::copy_n(rows.data(), rows.rows() * static_cast<std::size_t>(rows.dim()),
@@ -111,9 +110,9 @@ class PseudoLabeller {
 void judge(const PseudoLabeller& labeller, const std::vector<Example>& validation,
            PseudoLabelReport& report) {
   std::uint64_t given = 0, right = 0;
-  for (std::size_t first = 0; first < validation.size(); first += kChunk) {
+  for (std::size_t first = 0; first < validation.size(); first += kEncodedTogether) {
     std::vector<std::string> texts;
-    for (std::size_t i = first; i < std::min(first + kChunk, validation.size()); ++i)
+    for (std::size_t i = first; i < std::min(first + kEncodedTogether, validation.size()); ++i)
       texts.push_back(validation[i].text);
     const auto found = labeller.labels_of(texts);
     for (std::size_t i = 0; i < found.size(); ++i)
@@ -167,7 +166,7 @@ PseudoLabelReport add_pseudo_labelled(const Encoder& encoder, const SelfTraining
   };
   for (std::string_view line; lines.next(line);) {
     texts.emplace_back(line);
-    if (texts.size() == kChunk) label_texts();
+    if (texts.size() == kEncodedTogether) label_texts();
   }
   label_texts();
   std::ranges::move(taken, std::back_inserter(set.train));

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/encoding_chunk.h"
 #include "storage/catalog.h"
 
 namespace dexter {
@@ -24,11 +25,10 @@ Teacher load_teacher(const TeacherOptions& options, const TrainingSet& set,
   Teacher teacher{options, encoder->fingerprint(), {}, encoder->encode_labels(set.labels)};
   const std::size_t documents = set.train.size(), rows = documents + set.labels.size();
   teacher.documents = EmbeddingMatrix(rows, encoder->dim());
-  constexpr std::size_t kChunk = 256;  // a transformer takes seconds, and stops no sooner
-  for (std::size_t first = 0; first < rows; first += kChunk) {
+  for (std::size_t first = 0; first < rows; first += kEncodedTogether) {
     progress.check("asking the teacher");
     std::vector<std::string> texts;
-    for (std::size_t i = first; i < std::min(first + kChunk, rows); ++i)
+    for (std::size_t i = first; i < std::min(first + kEncodedTogether, rows); ++i)
       texts.push_back(i < documents ? set.train[i].text : set.labels[i - documents].text);
     const EmbeddingMatrix vectors = encoder->encode(texts);
     std::copy_n(vectors.data(), texts.size() * static_cast<std::size_t>(encoder->dim()),

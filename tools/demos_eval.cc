@@ -124,11 +124,12 @@ ExitCode Evaluation::vote() {
     ++result.queries;
     const std::string said = answer(query);
     result.right += said == query.output;
-    lines += json_line({{"id", query.id},
-                        {"task", query.task},
-                        {"input", query.input},
-                        {"output", query.output},
-                        {"answer", said}});
+    if (!arguments_.answers.empty())
+      lines += json_line({{"id", query.id},
+                          {"task", query.task},
+                          {"input", query.input},
+                          {"output", query.output},
+                          {"answer", said}});
     show(i + 1);
   }
   context_.terminal.drop_stage();

@@ -8,7 +8,7 @@
 #include <spdlog/fmt/fmt.h>
 #include <boost/json.hpp>
 
-#include "engine/retrieval_engine.h"
+#include "engine/document_labels.h"
 #include "storage/error.h"
 
 namespace dexter {
@@ -41,14 +41,11 @@ class StoreSource : public QuerySource {
       query_.page.cut(ranking);
       DocumentAnswer& answer = answers.emplace_back();
       std::vector<Example> found = engine_.documents(ranking);
-      for (std::size_t i = 0; i < found.size(); ++i) {
-        LabelRanking own;
-        for (const LabelId id : found[i].labels) own.push_back({id, 0});
+      for (std::size_t i = 0; i < found.size(); ++i)
         answer.push_back({.key = std::move(found[i].key),
                           .text = std::move(found[i].text),
                           .score = ranking[i].score,
-                          .labels = engine_.labels(own)});
-      }
+                          .labels = labels_of(engine_, found[i])});
     }
     return answers;
   }

@@ -46,10 +46,11 @@ inline std::filesystem::path trained_store(const std::filesystem::path& folder) 
   return store;
 }
 
-inline std::filesystem::path indexed_store(const std::filesystem::path& folder) {
+inline std::filesystem::path indexed_store(const std::filesystem::path& folder,
+                                           const Config& with = config()) {
   const std::filesystem::path store = trained_store(folder);
   Catalog catalog = Catalog::open(store, OpenMode::kWrite);
-  build_generation(catalog, config(), {});
+  build_generation(catalog, with, {});
   return store;
 }
 
@@ -61,10 +62,7 @@ inline Config config_with_documents() {
 
 // Its generation searches the documents beside the labels.
 inline std::filesystem::path remembering_store(const std::filesystem::path& folder) {
-  const std::filesystem::path store = trained_store(folder);
-  Catalog catalog = Catalog::open(store, OpenMode::kWrite);
-  build_generation(catalog, config_with_documents(), {});
-  return store;
+  return indexed_store(folder, config_with_documents());
 }
 
 }  // namespace dexter::tiny
