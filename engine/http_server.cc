@@ -180,7 +180,6 @@ asio::awaitable<void> HttpServer::Impl::end_late_ones() {
 
 // On the acceptor's strand.
 void HttpServer::Impl::leave() {
-  if (shared.leaving.exchange(true)) return;
   const int grace_ms = shared.options()->grace_ms;
   if (grace_ms == 0) return stop();
   grace.expires_after(std::chrono::milliseconds(grace_ms));
@@ -215,6 +214,7 @@ void HttpServer::start(int io_threads) {
 }
 
 void HttpServer::request_stop() {
+  if (impl_->shared.leaving.exchange(true)) return;
   asio::post(impl_->acceptor.get_executor(), [this] { impl_->leave(); });
 }
 

@@ -110,8 +110,8 @@ void Service::run() {
   server_.start(threads > 0 ? threads : (cores_ + 1) / 2);
   say_ready();
   const std::stop_callback stopping(stop_, [&] {
-    spdlog::info("stopping: requests in flight are answered first");
     server_.request_stop();
+    spdlog::info("stopping: requests in flight are answered first");
   });
   server_.wait();
   writers_.stop();
