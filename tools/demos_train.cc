@@ -37,6 +37,7 @@ struct TrainArguments {
   ConfigArguments config;
   std::string scorer = "knn";
   std::filesystem::path scores;
+  bool resume = false;
 };
 
 std::string scorers_text() {
@@ -93,9 +94,11 @@ void print_outputs(Context& context, const TrainReport& report) {
   if (context.json) {
     context.terminal.print(json_line({{"scorer", "knn"},
                                       {"encoder", report.encoder.kind},
+                                      {"fingerprint", report.encoder.fingerprint},
                                       {"dim", report.encoder.dim},
                                       {"epochs", report.history.size()},
                                       {"best_epoch", report.best_epoch},
+                                      {"resumed", report.resumed},
                                       {"validation_P@1", accuracy},
                                       {"seconds", report.seconds}}));
     return;
@@ -112,10 +115,13 @@ void print_outputs(Context& context, const TrainReport& report) {
   context.terminal.print(table.text());
 }
 
-TrainReport train_on_outputs(Context& context, Catalog& bank, const Config& config) {
-  return train(
-      bank, config, /*resume=*/false, [&](const EpochRecord&) { context.terminal.drop_stage(); },
+TrainReport train_on_outputs(Context& context, Catalog& bank, const Config& config, bool resume) {
+  TrainReport report = train(
+      bank, config, resume, [&](const EpochRecord&) { context.terminal.drop_stage(); },
       context.stoppable_progress());
+  if (resume && !report.resumed)
+    context.terminal.remark("there was no checkpoint to resume from: trained from the beginning");
+  return report;
 }
 
 FeedbackReport train_on_scores(Context& context, Catalog& bank, const Config& config,
@@ -181,12 +187,12 @@ ExitCode run_train(Context& context, const TrainArguments& arguments) {
     index_bank(context.store, bank, config.index, {}, context.stoppable_progress());
   };
   if (arguments.scorer == "knn") {
-    const TrainReport report = train_on_outputs(context, bank, config);
+    const TrainReport report = train_on_outputs(context, bank, config, arguments.resume);
     index();
     print_outputs(context, report);
     return ExitCode::kOk;
   }
-  if (!has_trained_encoder(bank)) train_on_outputs(context, bank, config);
+  if (!has_trained_encoder(bank)) train_on_outputs(context, bank, config, arguments.resume);
   const FeedbackReport report = train_on_scores(context, bank, config, arguments);
   index();
   print_rounds(context, report, arguments.scorer);
@@ -204,6 +210,10 @@ Runner add_demos_train(CLI::App& app, Context& context) {
          "--scores", arguments->scores,
          "JSON lines {\"query\": ID, \"demonstration\": ID, \"score\": X}, for --scorer file")
       ->type_name("FILE")
+      ->group("Run");
+  app.add_flag("--resume", arguments->resume,
+               "go on from the last finished epoch of a training on outputs that was stopped; give "
+               "the same settings")
       ->group("Run");
   arguments->config.add_to(
       app, {{"--encoder", "encoder.kind", "KIND", "bag or transformer"},
@@ -232,7 +242,8 @@ constinit const Verb kDemosTrainVerb = {
         "Trains an encoder on the bank, one for all its tasks, so that an input lies near "
         "demonstrations that help to solve it. Options of `dexter config` count, with values for "
         "small banks as the defaults of encoder.*, loss.* and train.*. A part is held out to "
-        "choose the epoch.\n\n"
+        "choose the epoch. Checkpoints are written as epochs end: a run that was stopped or killed "
+        "goes on with --resume to the encoder it would have made.\n\n"
         "The scorers http and file go on from the encoder that the bank has, or first make one "
         "as knn does: in each round candidates are mined, scored and learnt from (options demos.* "
         "and lm.*). Scores of http are kept in the bank, so that no pair is asked for twice, not "
@@ -246,7 +257,8 @@ constinit const Verb kDemosTrainVerb = {
     .next =
         "dexter demos eval --store my-store --data test.jsonl\n"
         "dexter demos retrieve --store my-store \"Who wrote Hamlet ?\"",
-    .interrupted = "the former encoder, if any, and finished rounds stand",
+    .interrupted = "the former encoder, if any, finished epochs and rounds stand, go on with",
+    .resumes = true,
     .add = &add_demos_train};
 
 }  // namespace dexter

@@ -2,6 +2,8 @@
 #include <boost/json.hpp>
 
 #include <algorithm>
+#include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <sstream>
 #include <string>
@@ -65,6 +67,35 @@ class DemosRun {
 std::string output_at(const json::object& answer, std::size_t place) {
   const json::array& found = answer.at("demonstrations").as_array();
   return std::string(found.at(place).as_object().at("output").as_string());
+}
+
+TEST(DemosTrain, ResumedAfterAKillMakesTheEncoderThatItWouldHaveMade) {
+  const DemosRun whole, killed;
+  whole.import();
+  killed.import();
+  const auto train = [](const DemosRun& demos, const Arguments& more) {
+    Arguments arguments = {"demos", "train", "--store", demos.store, "--json"};
+    const Arguments settings = tiny_settings("400");
+    arguments.insert(arguments.end(), settings.begin(), settings.end());
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  };
+  const json::object expected = json_of(train(whole, {}));
+  EXPECT_EQ(expected.at("resumed"), false);
+
+  const auto checkpoint = std::filesystem::path(killed.store) / "demos/train/checkpoint";
+  {
+    Process process(train(killed, {}));
+    while (!std::filesystem::exists(checkpoint))
+      ASSERT_FALSE(process.ends_within(std::chrono::milliseconds(2)));
+    process.send(SIGKILL);
+    process.finish();
+  }
+  const json::object resumed = json_of(train(killed, {"--resume"}));
+  EXPECT_EQ(resumed.at("resumed"), true);
+  EXPECT_EQ(resumed.at("fingerprint"), expected.at("fingerprint"));
+  EXPECT_THAT(run_ok(train(killed, {"--resume"})).err,
+              HasSubstr("no checkpoint to resume from: trained from the beginning"));
 }
 
 TEST(DemosFlow, GoesFromAnEmptyFolderToAPrompt) {
