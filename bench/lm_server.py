@@ -35,20 +35,23 @@ class Model:
 
     def groups(self, prompts):
         """[[prompt index, ...]] of neighbours whose tokens are the same but for their ends, and what they share."""
-        groups = []
+        groups = []  # (members, tokens shared, tokens of all members)
         for i, ids in enumerate(prompts):
             if groups:
-                first = prompts[groups[-1][0][0]]
+                members, before, total = groups[-1]
+                first = prompts[members[0]]
                 shared = 0
-                limit = min(len(first), len(ids), groups[-1][1]) - 1
+                limit = min(len(first) - 1, len(ids) - 1, before)
                 while shared < limit and first[shared] == ids[shared]:
                     shared += 1
-                if shared >= 1 and max(len(first), len(ids)) - shared <= LONGEST_END:
-                    groups[-1] = (groups[-1][0] + [i], shared)
+                together = total + len(ids) - shared * len(members)
+                apart = total - before * (len(members) - 1) + len(ids)
+                if shared >= 1 and max(len(first), len(ids)) - shared <= LONGEST_END and together < apart:
+                    groups[-1] = (members + [i], shared, total + len(ids))
                     continue
-            groups.append(([i], len(ids) - 1))
+            groups.append(([i], len(ids) - 1, len(ids)))
         return [(members, shared if len(members) > 1 else max(1, len(prompts[members[0]]) - LONGEST_END))
-                for members, shared in groups]
+                for members, shared, _ in groups]
 
     def run(self, batch, prompts, values):
         length = max(shared + sum(len(prompts[i]) - shared for i in members) for members, shared in batch)
