@@ -22,22 +22,6 @@ namespace fs = std::filesystem;
 constexpr std::string_view kRowsType = "rows";
 constexpr std::uint32_t kRowsVersion = 1;
 
-EmbeddingMatrix encoded(std::span<const Demonstration> demos, const BankEncoder& encoder,
-                        const Progress& progress) {
-  const char* stage = "encoding demonstrations";
-  EmbeddingMatrix rows(demos.size(), encoder.encoder->dim());
-  for (std::size_t first = 0; first < demos.size(); first += kEncodedTogether) {
-    progress.check(stage);
-    progress.update({stage, first, demos.size(), "demonstrations", {}});
-    const auto part = demos.subspan(first, std::min(kEncodedTogether, demos.size() - first));
-    const EmbeddingMatrix chunk = encoder.encode(part);
-    std::copy_n(chunk.data(), part.size() * static_cast<std::size_t>(chunk.dim()),
-                rows.row(first).begin());
-  }
-  progress.update({stage, demos.size(), demos.size(), "demonstrations", {}});
-  return rows;
-}
-
 std::string note_of(const BankIndexInfo& info) {
   NotedFiles noted{.files = {info.words}, .about = {}};
   boost::json::object about{{"stemmer", info.stemmer}};
@@ -94,11 +78,23 @@ std::optional<BankIndexInfo> bank_index(const Catalog& bank) {
   }
 }
 
-EmbeddingMatrix BankEncoder::encode(std::span<const Demonstration> demos) const {
-  std::vector<std::string> texts;
-  for (const Demonstration& demo : demos)
-    texts.push_back(instructed(instructions, demo.task, demo.input));
-  return encoder->encode(texts);
+EmbeddingMatrix BankEncoder::encode(std::span<const Demonstration> demos,
+                                    const Progress& progress) const {
+  const char* stage = "encoding demonstrations";
+  EmbeddingMatrix rows(demos.size(), encoder->dim());
+  for (std::size_t first = 0; first < demos.size(); first += kEncodedTogether) {
+    progress.check(stage);
+    progress.update({stage, first, demos.size(), "demonstrations", {}});
+    std::vector<std::string> texts;
+    for (const Demonstration& demo :
+         demos.subspan(first, std::min(kEncodedTogether, demos.size() - first)))
+      texts.push_back(instructed(instructions, demo.task, demo.input));
+    const EmbeddingMatrix chunk = encoder->encode(texts);
+    std::copy_n(chunk.data(), texts.size() * static_cast<std::size_t>(chunk.dim()),
+                rows.row(first).begin());
+  }
+  progress.update({stage, demos.size(), demos.size(), "demonstrations", {}});
+  return rows;
 }
 
 EmbeddingMatrix BankEncoder::encode(const std::string& task, const std::string& text) const {
@@ -143,7 +139,7 @@ RowsOfTask rows_by_task(std::span<const Demonstration> demos) {
 
 InputVectors::InputVectors(std::span<const Demonstration> demos, const BankEncoder& encoder,
                            const IndexOptions& options, const Progress& progress)
-    : own_rows_(encoded(demos, encoder, progress)), rows_(own_rows_) {
+    : own_rows_(encoder.encode(demos, progress)), rows_(own_rows_) {
   index_ = index_of(rows_, options);
 }
 

@@ -43,8 +43,8 @@ struct BankEncoder {
   Instructions instructions;
   std::string fingerprint;  // of both; vectors of two equal ones are alike
 
-  // [demonstrations x dim]
-  EmbeddingMatrix encode(std::span<const Demonstration> demos) const;
+  // [demonstrations x dim], in parts
+  EmbeddingMatrix encode(std::span<const Demonstration> demos, const Progress& progress) const;
   // [1 x dim], of a query of `task`; without a task it has no instruction.
   EmbeddingMatrix encode(const std::string& task, const std::string& text) const;
 };

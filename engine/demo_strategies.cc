@@ -12,6 +12,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "engine/nearest_name.h"
+#include "engine/vote_k.h"
 #include "storage/error.h"
 
 namespace dexter {
@@ -114,27 +115,12 @@ Places neighbours(const CandidatePool& pool, std::size_t place, std::size_t coun
 
 Places votek(const CandidatePool& pool, std::size_t k, const StrategyOptions&) {
   constexpr std::size_t kNeighbours = 3;
-  constexpr double kDiscount = 10;
-  const std::size_t n = pool.scores.size();
-  std::vector<Places> supporters(n), supports(n);
-  for (std::size_t i = 0; i < n; ++i) {
-    supports[i] = neighbours(pool, i, kNeighbours);
-    for (const std::size_t j : supports[i]) supporters[j].push_back(i);
+  std::vector<std::vector<std::uint32_t>> votes;
+  for (std::size_t i = 0; i < pool.scores.size(); ++i) {
+    const Places nearest = neighbours(pool, i, kNeighbours);
+    votes.emplace_back(nearest.begin(), nearest.end());
   }
-  std::vector<int> chosen_near(n, 0);  // how many of a voter's choices were taken
-  std::vector<bool> taken(n, false);
-  return greedy(
-      n, k,
-      [&](std::size_t i) {
-        double votes = 0;
-        for (const std::size_t voter : supporters[i])
-          if (!taken[voter]) votes += std::pow(kDiscount, -chosen_near[voter]);
-        return votes;
-      },
-      [&](std::size_t chosen) {
-        taken[chosen] = true;
-        for (const std::size_t voter : supporters[chosen]) ++chosen_near[voter];
-      });
+  return vote_k(votes, k);
 }
 
 // Spherical k-means from centres far apart, the first the pool's best.

@@ -41,9 +41,7 @@ struct DemoStrategy {
 // dpp: Ye et al., "Compositional Exemplars for In-context Learning" (CEIL), ICML 2023: greedy MAP
 // of a determinantal process with kernel r_i (1 + z_i . z_j) / 2 r_j, r_i = exp(rel_i / (2 scale)),
 // in O(n k^2) (Chen et al., NeurIPS 2018).
-// votek: Su et al., "Selective Annotation Makes Language Models Better Few-Shot Learners", ICLR
-// 2023, over the pool: each candidate votes for its 3 nearest, a vote counts 10^-c for c supporters
-// chosen already.
+// votek: vote_k.h over the pool, where each candidate votes for its 3 nearest.
 // kmeans: the candidate nearest to the query of each of k clusters of the pool.
 // random: of the whole bank, the same for the same seed and query.
 std::span<const DemoStrategy> demo_strategies();

@@ -166,15 +166,20 @@ void RetrievalEngine::Impl::add_votes(EmbeddingView queries, std::span<const std
       .labels = [&](DocumentId id) { return space->labels(id); },
       .counts =
           [&](LabelId id) {
-            return has(id) && (only == nullptr ||
-                               std::ranges::binary_search(only->ids(), std::int64_t{value(id)}));
+            return has(id) && (only == nullptr || only->has(std::int64_t{value(id)}));
           },
       .vote_weight = [&](LabelId id) { return base->priors.vote_weight(id, votes.rarity); }};
-  const std::vector<DocumentRanking> near = space->nearest(queries, votes.neighbours);
+  static const IdSet none;
+  const IdSet& silent = options.silent ? *options.silent : none;
+  const int asked = silent.ids().empty() ? votes.neighbours : 2 * votes.neighbours;
+  const auto most = static_cast<std::size_t>(votes.neighbours);
+  std::vector<DocumentRanking> near = space->nearest(queries, asked);
   in_threads(answers.size(), [&](std::size_t i) {
+    near[i] = heard(std::move(near[i]), silent, most);
     const DocumentRanking alike =
-        texts.empty() ? DocumentRanking{}
-                      : space->by_words(texts[i], static_cast<std::size_t>(votes.neighbours));
+        texts.empty()
+            ? DocumentRanking{}
+            : heard(space->by_words(texts[i], static_cast<std::size_t>(asked)), silent, most);
     answers[i] = fused(answers[i], voters(votes, near[i], alike), votes, lookup, kept);
   });
 }

@@ -31,6 +31,8 @@ enum class Memory {
 struct AnswerOptions {
   SearchOptions search = {};
   Memory memory = Memory::kAuto;
+  // Documents that do not vote, such as those whose labels are asked for; null: all vote.
+  std::shared_ptr<const IdSet> silent = nullptr;
   // Leans to rare labels: ranks by p(l) / propensity(l)^tail.
   double tail = 0;
 };

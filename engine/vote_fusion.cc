@@ -32,6 +32,14 @@ std::array<VoterGroup, 2> voters(const VoteFusion& fusion, std::span<const Score
            {by_words, fusion.word_weight, fusion.word_temperature}}};
 }
 
+DocumentRanking heard(DocumentRanking ranking, const IdSet& silent, std::size_t most) {
+  std::erase_if(ranking, [&](const ScoredDocument& hit) {
+    return silent.has(static_cast<std::int64_t>(value(hit.id)));
+  });
+  if (ranking.size() > most) ranking.resize(most);
+  return ranking;
+}
+
 LabelRanking fused(const LabelRanking& labels, std::span<const VoterGroup> groups,
                    const VoteFusion& fusion, const VoteLookup& lookup, std::size_t k) {
   if (labels.empty()) return {};

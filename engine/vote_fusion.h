@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "index/id_set.h"
 #include "storage/manifest.h"
 #include "storage/types.h"
 
@@ -21,6 +22,9 @@ struct VoterGroup {
 // The two groups of a query, by `fusion`'s weights: nearest by vector, and by words.
 std::array<VoterGroup, 2> voters(const VoteFusion& fusion, std::span<const ScoredDocument> near,
                                  std::span<const ScoredDocument> by_words);
+
+// The best `most` of the documents that are not in `silent`.
+DocumentRanking heard(DocumentRanking ranking, const IdSet& silent, std::size_t most);
 
 // What fusion asks of the store.
 struct VoteLookup {

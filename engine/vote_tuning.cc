@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <memory>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -43,13 +42,15 @@ class Trial {
         labels_(load_index(catalog.path(), generation.label_index), {}, encoder.dim()),
         documents_(catalog, *generation.documents, encoder.dim()),
         priors_(catalog) {
+    std::vector<std::int64_t> unseen;
     catalog.scan_examples(Split::kTrain, [&](Example&& example) {
       if (!in_validation_part(example.key, validation_fraction)) return;
-      unseen_.insert(value(example.id));
+      unseen.push_back(static_cast<std::int64_t>(value(example.id)));
       if (texts_.size() == kCases || example.labels.empty()) return;
       texts_.push_back(std::move(example.text));
       cases_.push_back({std::move(example.labels), {}, {}, {}});
     });
+    unseen_ = IdSet(std::move(unseen));
     std::vector<std::uint32_t> frequencies = catalog.label_frequencies();
     frequencies.resize(std::max<std::size_t>(frequencies.size(), catalog.manifest().next_label));
     inverse_ = inverse_propensities(frequencies, catalog.manifest().corpus->train_documents, {});
@@ -73,8 +74,9 @@ class Trial {
       for (std::size_t i = 0; i < count; ++i) {
         Case& found = cases_[first + i];
         found.labels = std::move(labels[i]);
-        found.near = seen(std::move(near[i]), widest.neighbours);
-        found.by_words = seen(std::move(by_words[i]), widest.neighbours);
+        const auto most = static_cast<std::size_t>(widest.neighbours);
+        found.near = heard(std::move(near[i]), unseen_, most);
+        found.by_words = heard(std::move(by_words[i]), unseen_, most);
       }
     }
   }
@@ -98,14 +100,6 @@ class Trial {
   }
 
  private:
-  DocumentRanking seen(DocumentRanking&& ranking, int most) const {
-    std::erase_if(ranking,
-                  [&](const ScoredDocument& hit) { return unseen_.contains(value(hit.id)); });
-    if (ranking.size() > static_cast<std::size_t>(most))
-      ranking.resize(static_cast<std::size_t>(most));
-    return std::move(ranking);
-  }
-
   std::vector<LabelId> answers(const Case& of, const VoteFusion* fusion) const {
     LabelRanking ranking = of.labels;
     if (fusion != nullptr) {
@@ -129,7 +123,7 @@ class Trial {
   LabelSearch labels_;
   DocumentSpace documents_;
   LabelPriors priors_;
-  std::unordered_set<std::uint64_t> unseen_;  // the validation part
+  IdSet unseen_;  // the validation part
   std::vector<std::string> texts_;
   std::vector<Case> cases_;
   std::vector<double> inverse_;

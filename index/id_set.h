@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -14,6 +15,7 @@ class IdSet {
   explicit IdSet(std::vector<std::int64_t> ids);
 
   std::span<const std::int64_t> ids() const { return ids_; }  // ascending
+  bool has(std::int64_t id) const { return std::ranges::binary_search(ids_, id); }
 
  private:
   std::vector<std::int64_t> ids_;

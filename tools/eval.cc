@@ -128,7 +128,7 @@ void keep_note(Context& context, const boost::json::object& evaluation) {
 }
 
 ExitCode run_eval(Context& context, const EvalArguments& arguments) {
-  const EvaluatorOptions options = options_of(arguments);
+  EvaluatorOptions options = options_of(arguments);
   set_threads(arguments.threads);
   boost::json::object evaluation;
   {
@@ -138,6 +138,7 @@ ExitCode run_eval(Context& context, const EvalArguments& arguments) {
             ? EvaluationSource(engine.catalog())
             : EvaluationSource(engine.catalog(), arguments.data, arguments.format);
     if (!source.remark().empty()) context.terminal.remark(source.remark());
+    options.answer.silent = source.training_documents();
     const Report report = evaluate(
         engine, [&](Example& example) { return source.next(example); }, options,
         context.stoppable_progress());

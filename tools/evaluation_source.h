@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "index/id_set.h"
 #include "storage/catalog.h"
 
 namespace dexter {
@@ -26,6 +27,9 @@ class EvaluationSource {
   // False at the end. A bad row of a file throws kInvalidInput with its line.
   bool next(Example& example) { return stream_(example); }
 
+  // The documents of the evaluation that the store's training part holds, which must not answer for
+  // themselves; null where it holds none.
+  std::shared_ptr<const IdSet> training_documents() const { return training_documents_; }
   std::string_view name() const { return name_; }  // "test part", or the file's name
   std::string_view remark() const {
     return remark_;
@@ -39,6 +43,7 @@ class EvaluationSource {
   void resolve(Example& example, const std::optional<Label>& found, std::string_view mention);
 
   const Catalog& catalog_;
+  std::shared_ptr<const IdSet> training_documents_;
   std::string name_;
   std::string remark_;
   std::uint64_t mentions_ = 0;

@@ -19,12 +19,12 @@
 namespace dexter {
 namespace {
 
-constexpr std::array<const Verb*, 22> kVerbs = {
-    &kImportVerb,     &kTrainVerb,         &kMergeVerb,        &kIndexVerb,       &kQueryVerb,
-    &kEvalVerb,       &kLabelsAddVerb,     &kLabelsRemoveVerb, &kLabelsListVerb,  &kLabelsShowVerb,
-    &kCompactVerb,    &kInfoVerb,          &kVerifyVerb,       &kDemosImportVerb, &kDemosTrainVerb,
-    &kDemosLabelVerb, &kDemosRetrieveVerb, &kDemosEvalVerb,    &kExportVerb,      &kServeVerb,
-    &kConfigVerb,     &kBenchIndexVerb,
+constexpr std::array<const Verb*, 23> kVerbs = {
+    &kImportVerb,      &kTrainVerb,      &kMergeVerb,         &kIndexVerb,       &kQueryVerb,
+    &kEvalVerb,        &kLabelsAddVerb,  &kLabelsRemoveVerb,  &kLabelsListVerb,  &kLabelsShowVerb,
+    &kCompactVerb,     &kInfoVerb,       &kVerifyVerb,        &kDemosImportVerb, &kDemosTrainVerb,
+    &kDemosChooseVerb, &kDemosLabelVerb, &kDemosRetrieveVerb, &kDemosEvalVerb,   &kExportVerb,
+    &kServeVerb,       &kConfigVerb,     &kBenchIndexVerb,
 };
 
 // DEXTER_LOG=debug shows what the libraries below say; results never share a stream with it.

@@ -89,8 +89,8 @@ extern const Verb kImportVerb, kTrainVerb, kIndexVerb, kQueryVerb, kEvalVerb;
 extern const Verb kLabelsAddVerb, kLabelsRemoveVerb, kLabelsListVerb, kLabelsShowVerb;
 extern const Verb kMergeVerb, kCompactVerb, kInfoVerb, kVerifyVerb, kExportVerb, kServeVerb,
     kConfigVerb;
-extern const Verb kDemosImportVerb, kDemosTrainVerb, kDemosLabelVerb, kDemosRetrieveVerb,
-    kDemosEvalVerb;
+extern const Verb kDemosImportVerb, kDemosTrainVerb, kDemosChooseVerb, kDemosLabelVerb,
+    kDemosRetrieveVerb, kDemosEvalVerb;
 extern const Verb kBenchIndexVerb;
 
 }  // namespace dexter

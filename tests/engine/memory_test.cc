@@ -78,12 +78,29 @@ TEST_F(EngineMemory, RaisesTheLabelsOfNeighboursAndKeepsOthersScores) {
   EXPECT_TRUE(std::ranges::is_sorted(with, std::greater<>(), &ScoredLabel::score));
 }
 
+TEST_F(EngineMemory, HearsNoSilentDocument) {
+  const RetrievalEngine engine = RetrievalEngine::open(*store_);
+  const std::vector<std::string> texts = {tiny::train()[3].text};
+  const auto own_label = [&](std::shared_ptr<const IdSet> silent) {
+    AnswerOptions options;
+    options.memory = Memory::kOn;
+    options.silent = std::move(silent);
+    const LabelRanking found = engine.answer(texts, 12, options)[0];
+    return std::ranges::find(found, LabelId{0}, &ScoredLabel::id)->score;
+  };
+  const float by_all = own_label(nullptr);
+  EXPECT_LT(own_label(std::make_shared<const IdSet>(std::vector<std::int64_t>{3})), by_all);
+  EXPECT_EQ(own_label(std::make_shared<const IdSet>(std::vector<std::int64_t>{999})), by_all);
+}
+
 TEST_F(EngineMemory, AnswersWithinAFilterAlone) {
   const RetrievalEngine engine = RetrievalEngine::open(*store_);
   const std::vector<std::string> texts = {tiny::train()[3].text};
   const std::vector<std::string> keys = {"money", "animals"};
-  const LabelRanking found =
-      engine.answer(texts, 5, {.search = {.only = engine.ids_of(keys)}, .memory = Memory::kOn})[0];
+  AnswerOptions options;
+  options.search.only = engine.ids_of(keys);
+  options.memory = Memory::kOn;
+  const LabelRanking found = engine.answer(texts, 5, options)[0];
   EXPECT_EQ(found.size(), 2U);
   EXPECT_EQ(found[0].id, LabelId{0});
   EXPECT_EQ(found[1].id, LabelId{7});
@@ -128,6 +145,13 @@ TEST_F(EngineMemory, EvaluatesWithAndWithoutVotes) {
   };
   // Each training document is its own nearest neighbour.
   EXPECT_EQ(precision({.memory = Memory::kOn}), 100);
+  std::vector<std::int64_t> all;
+  for (std::size_t i = 0; i < tiny::kTrainDocuments; ++i)
+    all.push_back(static_cast<std::int64_t>(i));
+  AnswerOptions unheard;
+  unheard.memory = Memory::kOn;
+  unheard.silent = std::make_shared<const IdSet>(all);
+  EXPECT_EQ(precision(unheard), precision({.memory = Memory::kOff}));
   EXPECT_LT(precision({.memory = Memory::kOff, .tail = -100}), 100);
 }
 

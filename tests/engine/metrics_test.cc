@@ -9,15 +9,15 @@
 namespace dexter {
 namespace {
 
-std::vector<LabelId> ids(std::initializer_list<std::uint32_t> values) {
+std::vector<LabelId> ids_of(std::initializer_list<std::uint32_t> values) {
   std::vector<LabelId> result;
   for (const std::uint32_t id : values) result.push_back(LabelId{id});
   return result;
 }
 
 // Hits at ranks 2 and 5 of five; one of the three positives is never found.
-const std::vector<LabelId> kRanked = ids({3, 1, 7, 5, 2});
-const std::vector<LabelId> kTruth = ids({1, 2, 9});
+const std::vector<LabelId> kRanked = ids_of({3, 1, 7, 5, 2});
+const std::vector<LabelId> kTruth = ids_of({1, 2, 9});
 
 TEST(Precision, IsTheShareOfTheFirstKThatIsTrue) {
   EXPECT_DOUBLE_EQ(precision_at_k(kRanked, kTruth, 1), 0.0);
@@ -27,7 +27,7 @@ TEST(Precision, IsTheShareOfTheFirstKThatIsTrue) {
 }
 
 TEST(Precision, CountsMissingPlacesAsMisses) {
-  EXPECT_DOUBLE_EQ(precision_at_k(ids({1}), ids({1}), 5), 1.0 / 5);
+  EXPECT_DOUBLE_EQ(precision_at_k(ids_of({1}), ids_of({1}), 5), 1.0 / 5);
   EXPECT_DOUBLE_EQ(precision_at_k({}, kTruth, 3), 0.0);
 }
 
@@ -47,12 +47,12 @@ TEST(Ndcg, DiscountsHitsByRankAgainstTheIdealRanking) {
 }
 
 TEST(Ndcg, IsOneForAPerfectRankingShorterThanK) {
-  EXPECT_DOUBLE_EQ(ndcg_at_k(ids({4, 2}), ids({2, 4}), 5), 1.0);
+  EXPECT_DOUBLE_EQ(ndcg_at_k(ids_of({4, 2}), ids_of({2, 4}), 5), 1.0);
 }
 
 // Four positives and k = 2: the ideal holds min(k, positives) = 2 of them.
 TEST(Ndcg, BoundsTheIdealByK) {
-  EXPECT_NEAR(ndcg_at_k(ids({9, 1}), ids({1, 2, 3, 4}), 2), 0.6309298 / 1.6309298, 1e-7);
+  EXPECT_NEAR(ndcg_at_k(ids_of({9, 1}), ids_of({1, 2, 3, 4}), 2), 0.6309298 / 1.6309298, 1e-7);
 }
 
 TEST(Metrics, AreZeroForARowWithoutPositives) {
@@ -90,8 +90,8 @@ TEST(Propensity, IsOneWhereTheModelSaysNothing) {
 // q = 4, 2, 1.5, 3 of labels 0 to 3; truth {0, 1, 2}, ranked 3, 1, 2.
 TEST(PropensityGain, ComparesTheGainWithTheBestAttainable) {
   const std::vector<double> q = {4, 2, 1.5, 3};
-  const std::vector<LabelId> ranked = ids({3, 1, 2});
-  const std::vector<LabelId> truth = ids({0, 1, 2});
+  const std::vector<LabelId> ranked = ids_of({3, 1, 2});
+  const std::vector<LabelId> truth = ids_of({0, 1, 2});
   const double gained[] = {0, 2, 3.5};
   const double attainable[] = {4, 6, 7.5};
   for (int k = 1; k <= 3; ++k) {
@@ -103,14 +103,14 @@ TEST(PropensityGain, ComparesTheGainWithTheBestAttainable) {
 
 TEST(PropensityGain, OfARowWithFewerPositivesThanKIsBoundedByThem) {
   const std::vector<double> q = {4, 2};
-  const PropensityGain gain = propensity_gain_at_k(ids({1}), ids({1}), 5, q);
+  const PropensityGain gain = propensity_gain_at_k(ids_of({1}), ids_of({1}), 5, q);
   EXPECT_DOUBLE_EQ(gain.gained, 2);
   EXPECT_DOUBLE_EQ(gain.attainable, 2);
 }
 
 TEST(PropensityGain, IsNothingWithoutPositives) {
   const std::vector<double> q = {4, 2};
-  const PropensityGain gain = propensity_gain_at_k(ids({1, 0}), {}, 2, q);
+  const PropensityGain gain = propensity_gain_at_k(ids_of({1, 0}), {}, 2, q);
   EXPECT_DOUBLE_EQ(gain.gained, 0);
   EXPECT_DOUBLE_EQ(gain.attainable, 0);
 }

@@ -69,6 +69,26 @@ std::string output_at(const json::object& answer, std::size_t place) {
   return std::string(found.at(place).as_object().at("output").as_string());
 }
 
+TEST(DemosFlow, ChoosesInputsToSolveUntilAllAreSolved) {
+  const DemosRun demos;
+  demos.import();
+  demos.train();
+  const std::string questions = (demos.folder / "unsolved.jsonl").string();
+  write_bytes(questions, line_of("Who plays the violin ?", "", "question") +
+                             line_of("Who plays the drums ?", "", "question") +
+                             line_of("Who plays the drums at night ?", "", "question"));
+  const Outcome chosen = run_ok({"demos", "choose", "--store", demos.store, "-n", "1", questions});
+  EXPECT_THAT(chosen.err, HasSubstr("chose 1 of 3 inputs; 1 are solved in the bank already"));
+  json::object solved = json::parse(chosen.out).as_object();
+  EXPECT_THAT(json::serialize(solved), HasSubstr("drums"));
+  solved["output"] = "person";
+  write_bytes(demos.folder / "solved.jsonl", json::serialize(solved) + "\n");
+  run_ok({"demos", "import", "--store", demos.store, (demos.folder / "solved.jsonl").string()});
+  demos.train();
+  EXPECT_THAT(run_ok({"demos", "choose", "--store", demos.store, "-n", "9", questions}).err,
+              HasSubstr("chose 1 of 3 inputs; 2 are solved in the bank already"));
+}
+
 TEST(DemosTrain, ResumedAfterAKillMakesTheEncoderThatItWouldHaveMade) {
   const DemosRun whole, killed;
   whole.import();

@@ -41,6 +41,7 @@ const std::vector<VerbCase>& verbs() {
       {"verify", true, {}},
       {"demos import", true, {"absent.jsonl"}},
       {"demos train", true, {}},
+      {"demos choose", true, {"absent.jsonl"}},
       {"demos label", true, {"absent.jsonl"}},
       {"demos retrieve", true, {"a text"}},
       {"demos eval", true, {"--data", "absent.jsonl"}},
