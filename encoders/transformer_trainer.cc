@@ -65,6 +65,7 @@ TransformerTrainer::TransformerTrainer(const TransformerOptions& options,
                parameters_in(checkpoint, shape_of(options, checkpoint.config),
                              pooling_named(options.pooling)),
                learner_options(options, ranks)),
+      chunk_tokens_(learner_.chunk_tokens()),
       score_step_(*loss_, loss.temperature, options.dim, 1, fastest_precision()) {
   read_set(set, checkpoint);
   pool_.emplace(static_cast<std::uint32_t>(set.labels.size()), positives_);
@@ -162,6 +163,7 @@ const EpochRecord& TransformerTrainer::run_epoch() {
   }
   const double trained_seconds = seconds_since(start);
   const ValidationScore score = validation_score();
+  tell_of_smaller_chunks();
   state_.epoch = epoch;
   if (score.ndcg_at_5 > state_.best_ndcg || validation_positives_.empty()) {
     state_.best_ndcg = score.ndcg_at_5;
@@ -176,8 +178,20 @@ const EpochRecord& TransformerTrainer::run_epoch() {
        .learning_rate = options_.learning_rate * rate_share(state_.step, steps_, training_.warmup),
        .seconds = seconds_since(start),
        .documents_per_second = documents / trained_seconds,
-       .resident_bytes = resident_bytes()});
+       .resident_bytes = resident_bytes(),
+       .chunk_tokens = chunk_tokens_});
   return state_.history.back();
+}
+
+void TransformerTrainer::tell_of_smaller_chunks() {
+  const std::size_t now = learner_.chunk_tokens();
+  if (now == chunk_tokens_) return;
+  progress_.warning(
+      fmt::format("memory ran out at step {} with chunks of {} tokens, and the training goes on "
+                  "with {}, to the same gradient; the next one begins so with "
+                  "--set transformer.chunk_tokens={}",
+                  state_.step + 1, chunk_tokens_, now, now));
+  chunk_tokens_ = now;
 }
 
 double TransformerTrainer::train_step(std::span<const std::uint32_t> documents,
@@ -185,16 +199,19 @@ double TransformerTrainer::train_step(std::span<const std::uint32_t> documents,
   fill_pool(documents, random);
   const auto seed =
       mixed_seed(training_.seed, static_cast<std::uint64_t>(state_.step)) ^ 0x64726f70u;
-  const double loss = loss_->needs().by_chunks ? learner_.loss_step({.document_texts = documents_,
-                                                                     .label_texts = labels_,
-                                                                     .documents = documents,
-                                                                     .labels = pool_->labels(),
-                                                                     .positives = columns_,
-                                                                     .offsets = offsets_,
-                                                                     .adjustments = adjustments_,
-                                                                     .loss = loss_options_,
-                                                                     .seed = seed})
-                                               : score_step(documents, seed);
+  const LossBatch batch{.document_texts = documents_,
+                        .label_texts = labels_,
+                        .documents = documents,
+                        .labels = pool_->labels(),
+                        .positives = columns_,
+                        .offsets = offsets_,
+                        .adjustments = adjustments_,
+                        .loss = loss_options_,
+                        .seed = seed};
+  const double loss = learner_.within_memory([&] {
+    return loss_->needs().by_chunks ? learner_.loss_step(batch) : score_step(documents, seed);
+  });
+  tell_of_smaller_chunks();
   const double share = rate_share(state_.step, steps_, training_.warmup);
   const double norm = learner_.update(options_.learning_rate * share);
   ++state_.step;
@@ -341,6 +358,10 @@ void TransformerTrainer::load_checkpoint(const std::filesystem::path& file) {
   const std::span bytes(learner.data(), learner.size());
   learner_.restore(SafetensorsReader(std::as_bytes(bytes), "the checkpoint"));
   state_ = state;
+  // A run that ran out of memory goes on with what then fitted.
+  if (!state.history.empty() && state.history.back().chunk_tokens > 0)
+    learner_.set_chunk_tokens(std::min(learner_.chunk_tokens(), state.history.back().chunk_tokens));
+  chunk_tokens_ = learner_.chunk_tokens();
 }
 
 TrainReport train_transformer(const TransformerOptions& options, const LossOptions& loss,

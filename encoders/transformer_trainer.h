@@ -56,6 +56,7 @@ class TransformerTrainer {
 
   void read_set(const TrainingSet& set, const TransformerCheckpoint& checkpoint);
   std::vector<std::uint32_t> order_of_epoch(std::mt19937_64& random) const;
+  void tell_of_smaller_chunks();
   double train_step(std::span<const std::uint32_t> documents, std::mt19937_64& random);
   double score_step(std::span<const std::uint32_t> documents, std::uint64_t seed);
   void fill_pool(std::span<const std::uint32_t> documents, std::mt19937_64& random);
@@ -84,6 +85,7 @@ class TransformerTrainer {
 
   // changed by training
   TransformerLearner learner_;
+  std::size_t chunk_tokens_;  // of the learner, as was last told
   TrainingState state_;
   std::optional<LabelPool> pool_;
   ScoreStep score_step_;
