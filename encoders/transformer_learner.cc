@@ -57,14 +57,18 @@ void TransformerLearner::forward(Side side, Texts texts, std::span<const std::ui
                                  std::uint64_t seed, float* out) {
   impl_->begin(side, texts, rows, seed);
   const std::vector<Impl::Rows>& chunks = impl_->passes[side].chunks;
-  for (std::size_t chunk = 0; chunk < chunks.size(); ++chunk)
-    impl_->scatter(impl_->first_vectors(side, chunk), chunks[chunk], out);
+  impl_->together([&] {
+    for (std::size_t chunk = 0; chunk < chunks.size(); ++chunk)
+      impl_->scatter(impl_->first_vectors(side, chunk), chunks[chunk], out);
+  });
 }
 
 void TransformerLearner::backward(Side side, const float* gradient) {
   Impl::Pass& pass = impl_->passes[side];
-  for (std::size_t chunk = 0; chunk < pass.chunks.size(); ++chunk)
-    impl_->second_vectors(side, chunk).backward(impl_->gathered(gradient, pass.chunks[chunk]));
+  impl_->together([&] {
+    for (std::size_t chunk = 0; chunk < pass.chunks.size(); ++chunk)
+      impl_->second_vectors(side, chunk).backward(impl_->gathered(gradient, pass.chunks[chunk]));
+  });
   pass = {};
 }
 

@@ -69,7 +69,8 @@ class TransformerLearner {
   // average of the parameters where one is kept.
   void encode(Side side, Texts texts, std::span<const std::uint32_t> rows, float* out) const;
 
-  // The same with dropout that `seed` decides. `texts` must stay until `backward`.
+  // The same with dropout that `seed` decides. `texts` must stay until `backward`. Processes that
+  // learn together call both in the same order, each with its own rows.
   void forward(Side side, Texts texts, std::span<const std::uint32_t> rows, std::uint64_t seed,
                float* out);
   // Adds to the parameters' gradients, given those of the last `forward` of this side's vectors

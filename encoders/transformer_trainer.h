@@ -29,8 +29,7 @@ namespace dexter {
 class TransformerTrainer {
  public:
   // `options` are resolved against `checkpoint`. The processes of `ranks` (null for this alone)
-  // must give the same of everything: kInvalidInput where they do not, and for a loss that is not
-  // one of losses_by_chunks().
+  // must give the same of everything: kInvalidInput where they do not.
   TransformerTrainer(const TransformerOptions& options, const TransformerCheckpoint& checkpoint,
                      const LossOptions& loss, const TrainerOptions& training,
                      const TrainingSet& set, const NeighbourSearch& neighbours,
@@ -62,6 +61,8 @@ class TransformerTrainer {
   void fill_pool(std::span<const std::uint32_t> documents, std::mt19937_64& random);
   bool scores_all_labels() const;
   void mine_hard_negatives();
+  // This process's part of `count` things.
+  std::pair<std::size_t, std::size_t> part_of(std::size_t count) const;
   // [texts x dim]
   std::vector<float> vectors_of(TransformerLearner::Side side, const Tokens& texts) const;
   ValidationScore validation_score() const;
