@@ -29,8 +29,8 @@ int number_in(const std::string& name, const std::string& text, int least, int m
   ensure(
       error == std::errc() && end == text.data() + text.size() && number >= least && number <= most,
       ErrorKind::kInvalidInput,
-      "joining a training of several processes: " + name + " is \"" + text +
-          "\", but must be a number from " + std::to_string(least) + " to " + std::to_string(most) +
+      "joining several processes: " + name + " is \"" + text + "\", but must be a number from " +
+          std::to_string(least) + " to " + std::to_string(most) +
           "; start them with torchrun or mpirun");
   return number;
 }
@@ -38,7 +38,7 @@ int number_in(const std::string& name, const std::string& text, int least, int m
 std::string required(const char* name) {
   const auto text = variable(name);
   ensure(text.has_value(), ErrorKind::kInvalidInput,
-         std::string("joining a training of several processes: WORLD_SIZE is set but ") + name +
+         std::string("joining several processes: WORLD_SIZE is set but ") + name +
              " is not; start them with torchrun, or set RANK, WORLD_SIZE, MASTER_ADDR and "
              "MASTER_PORT");
   return *text;
@@ -70,15 +70,24 @@ c10::intrusive_ptr<c10d::ProcessGroupGloo> connected(const RankOptions& options)
 
 }  // namespace
 
-std::optional<RankOptions> ranks_from_environment() {
+std::optional<Rank> rank_from_environment() {
   const char* size_name = variable("WORLD_SIZE") ? "WORLD_SIZE" : "OMPI_COMM_WORLD_SIZE";
   const char* rank_name = variable("RANK") ? "RANK" : "OMPI_COMM_WORLD_RANK";
   const auto size = variable(size_name);
   if (!size) return std::nullopt;
+  Rank own;
+  own.size = number_in(size_name, *size, 1, 1 << 16);
+  if (own.size == 1) return std::nullopt;
+  own.rank = number_in(rank_name, required(rank_name), 0, own.size - 1);
+  return own;
+}
+
+std::optional<RankOptions> ranks_from_environment() {
+  const auto own = rank_from_environment();
+  if (!own) return std::nullopt;
   RankOptions options;
-  options.size = number_in(size_name, *size, 1, 1 << 16);
-  if (options.size == 1) return std::nullopt;
-  options.rank = number_in(rank_name, required(rank_name), 0, options.size - 1);
+  options.rank = own->rank;
+  options.size = own->size;
   options.host = required("MASTER_ADDR");
   options.port = number_in("MASTER_PORT", required("MASTER_PORT"), 1, 65535);
   options.store_is_there = variable("TORCHELASTIC_USE_AGENT_STORE") == "True";

@@ -10,7 +10,15 @@
 
 namespace dexter {
 
-// Which process of several that train together this one is.
+// Which process of several this one is, by RANK and WORLD_SIZE, or mpirun's variables. None where
+// there is one process. kInvalidInput where one is missing or no such number.
+struct Rank {
+  int rank = 0;
+  int size = 1;
+};
+std::optional<Rank> rank_from_environment();
+
+// How the processes of a training meet.
 struct RankOptions {
   int rank = 0;
   int size = 1;
@@ -21,8 +29,8 @@ struct RankOptions {
   double timeout_seconds = 600;  // of one exchange, and of the first meeting
 };
 
-// Of RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT, as torchrun and Kubernetes' training operators
-// set them; of OMPI_COMM_WORLD_RANK and _SIZE under mpirun. None where there is one process.
+// Of rank_from_environment, MASTER_ADDR and MASTER_PORT, as torchrun and Kubernetes' training
+// operators set them. None where there is one process.
 // kInvalidInput where they contradict each other or one is missing.
 std::optional<RankOptions> ranks_from_environment();
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -36,6 +37,8 @@ struct EpochRecord {
   double seconds = 0;        // wall time of the epoch, validation included
   double documents_per_second = 0;
   std::uint64_t resident_bytes = 0;
+  // Of a transformer, at the epoch's end: fewer than asked for where memory ran out. Else 0.
+  std::size_t chunk_tokens = 0;
 };
 
 // Texts without labels that an encoder labelled for a training.

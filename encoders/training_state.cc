@@ -15,9 +15,9 @@ std::string state_text(const TrainingState& state) {
   std::string text =
       fmt::format("{} {} {} {}\n", state.epoch, state.step, state.best_epoch, state.best_ndcg);
   for (const EpochRecord& r : state.history)
-    text +=
-        fmt::format("{} {} {} {} {} {} {} {}\n", r.epoch, r.loss, r.validation_p1, r.validation_p5,
-                    r.learning_rate, r.seconds, r.documents_per_second, r.resident_bytes);
+    text += fmt::format("{} {} {} {} {} {} {} {} {}\n", r.epoch, r.loss, r.validation_p1,
+                        r.validation_p5, r.learning_rate, r.seconds, r.documents_per_second,
+                        r.resident_bytes, r.chunk_tokens);
   return text;
 }
 
@@ -27,10 +27,17 @@ TrainingState read_state(std::string_view text) {
   in >> state.epoch >> state.step >> state.best_epoch >> state.best_ndcg;
   ensure(static_cast<bool>(in), ErrorKind::kCorrupt,
          "resuming a training: its checkpoint's state is unreadable; train without --resume");
-  EpochRecord r;
-  while (in >> r.epoch >> r.loss >> r.validation_p1 >> r.validation_p5 >> r.learning_rate >>
-         r.seconds >> r.documents_per_second >> r.resident_bytes)
+  std::string line;
+  std::getline(in, line);
+  while (std::getline(in, line)) {
+    std::istringstream fields(line);
+    EpochRecord r;
+    if (!(fields >> r.epoch >> r.loss >> r.validation_p1 >> r.validation_p5 >> r.learning_rate >>
+          r.seconds >> r.documents_per_second >> r.resident_bytes))
+      break;
+    if (!(fields >> r.chunk_tokens)) r.chunk_tokens = 0;  // lines of former builds end before it
     state.history.push_back(r);
+  }
   return state;
 }
 

@@ -2,6 +2,7 @@
 #include "encoders/transformer_encoder.h"
 
 #include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <charconv>
@@ -65,7 +66,12 @@ class TransformerEncoder final : public Encoder {
       if (own.size() <= kFrame) continue;
       ids[i] = prefix.empty() ? std::move(own) : tokenizer_.encode(prefix + text_of(i), longest);
     }
-    return tower.encode(ids, options_.dim);
+    const std::size_t batch = tower.batch_tokens();
+    EmbeddingMatrix vectors = tower.encode(ids, options_.dim);
+    if (tower.batch_tokens() < batch)
+      spdlog::warn("encoding: memory ran out with batches of {} tokens; they have {} from now on",
+                   batch, tower.batch_tokens());
+    return vectors;
   }
 
   std::string fingerprint_;

@@ -45,25 +45,55 @@ TransformerLearner::~TransformerLearner() = default;
 void TransformerLearner::encode(Side side, Texts texts, std::span<const std::uint32_t> rows,
                                 float* out) const {
   const at::NoGradGuard no_graph;
-  impl_->exchange_averages();
-  for (const Impl::Rows& chunk : impl_->chunks_of(texts, rows))
-    impl_->scatter(impl_->vectors(side, texts, rows, chunk, 0), chunk, out);
-  impl_->exchange_averages();
+  const Impl::Averaged averaged(*impl_);
+  const auto encode_all = [&] {
+    for (const Impl::Rows& chunk : impl_->chunks_of(texts, rows))
+      impl_->scatter(impl_->vectors(side, texts, rows, chunk, 0), chunk, out);
+  };
+  while (!fits_memory(encode_all)) impl_->halve_chunks(impl_->options.chunk_tokens);
 }
 
 void TransformerLearner::forward(Side side, Texts texts, std::span<const std::uint32_t> rows,
                                  std::uint64_t seed, float* out) {
   impl_->begin(side, texts, rows, seed);
   const std::vector<Impl::Rows>& chunks = impl_->passes[side].chunks;
-  for (std::size_t chunk = 0; chunk < chunks.size(); ++chunk)
-    impl_->scatter(impl_->first_vectors(side, chunk), chunks[chunk], out);
+  impl_->together([&] {
+    for (std::size_t chunk = 0; chunk < chunks.size(); ++chunk)
+      impl_->scatter(impl_->first_vectors(side, chunk), chunks[chunk], out);
+  });
 }
 
 void TransformerLearner::backward(Side side, const float* gradient) {
   Impl::Pass& pass = impl_->passes[side];
-  for (std::size_t chunk = 0; chunk < pass.chunks.size(); ++chunk)
-    impl_->second_vectors(side, chunk).backward(impl_->gathered(gradient, pass.chunks[chunk]));
+  impl_->together([&] {
+    for (std::size_t chunk = 0; chunk < pass.chunks.size(); ++chunk)
+      impl_->second_vectors(side, chunk).backward(impl_->gathered(gradient, pass.chunks[chunk]));
+  });
   pass = {};
+}
+
+double TransformerLearner::within_memory(const std::function<double()>& attempt) {
+  for (;;) {
+    double result = 0;
+    std::size_t failed = 0;
+    try {
+      if (fits_memory([&] { result = attempt(); })) return result;
+      ensure(impl_->options.ranks == nullptr, ErrorKind::kIo,
+             "training: memory ran out amid an exchange with the other processes; start all again "
+             "with a smaller train.batch, train.negatives or transformer.chunk_tokens");
+      failed = impl_->largest_chunk();
+    } catch (const Impl::Shortage& shortage) {
+      failed = shortage.tokens;
+    }
+    impl_->undo();
+    impl_->halve_chunks(failed);
+  }
+}
+
+std::size_t TransformerLearner::chunk_tokens() const { return impl_->options.chunk_tokens; }
+
+void TransformerLearner::set_chunk_tokens(std::size_t tokens) {
+  impl_->options.chunk_tokens = tokens;
 }
 
 double TransformerLearner::update(double rate) {

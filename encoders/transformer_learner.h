@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -56,6 +57,7 @@ class TransformerLearner {
  public:
   using Texts = std::span<const std::vector<std::int32_t>>;
   enum Side : std::size_t { kDocuments, kLabels };
+  static constexpr std::size_t kLeastChunkTokens = 256;
 
   // Parameters as parameters_of(shape) lists them. kInvalidInput where `options.device` is not
   // here.
@@ -67,7 +69,8 @@ class TransformerLearner {
   // average of the parameters where one is kept.
   void encode(Side side, Texts texts, std::span<const std::uint32_t> rows, float* out) const;
 
-  // The same with dropout that `seed` decides. `texts` must stay until `backward`.
+  // The same with dropout that `seed` decides. `texts` must stay until `backward`. Processes that
+  // learn together call both in the same order, each with its own rows.
   void forward(Side side, Texts texts, std::span<const std::uint32_t> rows, std::uint64_t seed,
                float* out);
   // Adds to the parameters' gradients, given those of the last `forward` of this side's vectors
@@ -78,6 +81,15 @@ class TransformerLearner {
   // grow with them. Processes that learn together give the same batch, and each encodes its part of
   // the documents and of the labels; the sums over all labels are exact.
   double loss_step(const LossBatch& batch);
+  // Runs `attempt`, the loss_step or the forwards and backwards of one step, and returns what it
+  // does. Where memory runs out, on the device or here, what it added to the gradients (which were
+  // zero) is undone, chunks are halved for good, and it is run again: to the gradient, bit for bit,
+  // of a learner that began with the smaller chunks. Processes that learn together halve together.
+  // kIo where chunks of kLeastChunkTokens do not fit either.
+  double within_memory(const std::function<double()>& attempt);
+  // LearnerOptions::chunk_tokens, or less since memory ran out. `encode` lowers it likewise.
+  std::size_t chunk_tokens() const;
+  void set_chunk_tokens(std::size_t tokens);
   // AdamW (Loshchilov and Hutter, 2019) with the gradients since the last update, which are then
   // zero; of processes that learn together, with the sum of all gradients. Returns their norm
   // before clipping; where that is not finite, nothing is changed.

@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <string>
+
+#include "storage/error.h"
 
 namespace dexter {
 namespace {
@@ -57,6 +60,31 @@ std::vector<TransformerLearner::Impl::Rows> TransformerLearner::Impl::chunks_of(
     tokens += length(place);
   }
   return chunks;
+}
+
+std::size_t TransformerLearner::Impl::largest_chunk() const {
+  std::size_t largest = 0;
+  for (const Pass& pass : passes)
+    for (const Rows& chunk : pass.chunks) {
+      std::size_t tokens = 0;
+      for (const std::uint32_t place : chunk) tokens += pass.texts[pass.rows[place]].size();
+      largest = std::max(largest, tokens);
+    }
+  return largest == 0 ? options.chunk_tokens : std::min(largest, options.chunk_tokens);
+}
+
+void TransformerLearner::Impl::halve_chunks(std::size_t failed) {
+  ensure(failed > kLeastChunkTokens, ErrorKind::kIo,
+         "training: memory ran out with chunks of " + std::to_string(failed) +
+             " tokens, and smaller ones save nothing; lower train.batch (a step's documents), "
+             "train.negatives or transformer.max_tokens, or end other programs on the device");
+  options.chunk_tokens = std::min(options.chunk_tokens, std::max(kLeastChunkTokens, failed / 2));
+}
+
+void TransformerLearner::Impl::undo() {
+  for (Pass& pass : passes) pass = {};
+  for (at::Tensor* parameter : parameters)
+    if (parameter->grad().defined()) parameter->mutable_grad().zero_();
 }
 
 std::pair<std::size_t, std::size_t> TransformerLearner::Impl::parameters_of(Side side) const {

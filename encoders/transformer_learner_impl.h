@@ -2,10 +2,12 @@
 
 #include <ATen/ATen.h>
 
+#include <array>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "encoders/memory_shortage.h"
 #include "encoders/streamed_loss.h"
 #include "encoders/transformer_learner.h"
 #include "encoders/transformer_network.h"
@@ -49,6 +51,25 @@ struct TransformerLearner::Impl {
   at::Tensor vectors(Side side, Texts texts, std::span<const std::uint32_t> rows, const Rows& chunk,
                      double dropout) const;
 
+  // Tokens of the largest chunk of the present step, at most `options.chunk_tokens`.
+  std::size_t largest_chunk() const;
+  // Halves chunks, of which some of so many tokens did not fit. kIo at kLeastChunkTokens.
+  void halve_chunks(std::size_t failed);
+  // Leaves the present step as if it had not begun.
+  void undo();
+  // Runs a part of a step that exchanges nothing. Where memory ran out in one of several processes,
+  // throws what of their chunks did not fit, in all of them.
+  struct Shortage {
+    std::size_t tokens;
+  };
+  template <class Part>
+  void together(const Part& part) const {
+    if (options.ranks == nullptr) return part();
+    std::array<double, 1> failed{fits_memory(part) ? 0.0 : static_cast<double>(largest_chunk())};
+    options.ranks->maximum(failed);
+    if (failed[0] > 0) throw Shortage{static_cast<std::size_t>(failed[0])};
+  }
+
   void begin(Side side, Texts texts, std::span<const std::uint32_t> rows, std::uint64_t seed);
   // The vectors of a chunk in the first pass: without a graph, but that of an only chunk is kept.
   at::Tensor first_vectors(Side side, std::size_t chunk);
@@ -66,6 +87,17 @@ struct TransformerLearner::Impl {
 
   double gradient_norm();
   void exchange_averages();  // with the parameters; a second call undoes it
+  // Parameters are their averages while it lives.
+  class Averaged {
+   public:
+    explicit Averaged(Impl& impl) : impl_(impl) { impl_.exchange_averages(); }
+    ~Averaged() { impl_.exchange_averages(); }
+    Averaged(const Averaged&) = delete;
+    Averaged& operator=(const Averaged&) = delete;
+
+   private:
+    Impl& impl_;
+  };
   void take_averages();
   void adam(std::size_t i, double rate, double scale);
 

@@ -63,7 +63,8 @@ void visit(Visitor& v, TransformerOptions& o) {
     "place; 0 for none");
   v("clip", o.clip, "gradients of a step are scaled down to this norm; 0 for none");
   v("chunk_tokens", o.chunk_tokens,
-    "tokens encoded with their graph at once: memory of training against its speed");
+    "tokens encoded with their graph at once: memory of training against its speed; halved, with a "
+    "warning, where memory runs out");
 }
 
 }  // namespace dexter

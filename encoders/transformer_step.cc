@@ -34,24 +34,32 @@ class TransformerLearner::LossStep {
     impl_.begin(kDocuments, batch_.document_texts, batch_.documents.subspan(first, last - first),
                 batch_.seed);
     const auto [first_label, last_label] = impl_.part_of(batch_.labels.size());
+    first_document_ = first;
     first_label_ = first_label;
     impl_.begin(kLabels, batch_.label_texts,
                 batch_.labels.subspan(first_label, last_label - first_label), batch_.seed);
     const std::size_t chunks = impl_.passes[kLabels].chunks.size();
-    begin_losses(document_vectors(first));
-    for (std::size_t i = 0; i < chunks; ++i) {
-      const at::Tensor vectors = impl_.first_vectors(kLabels, i);
-      for (Loss& loss : losses_) loss.streamed->add(chunk_of(i, prefix_of(vectors, loss.dim)));
-    }
+    at::Tensor documents;
+    impl_.together([&] { documents = document_vectors(); });
+    impl_.reduce(documents, StreamedLoss::Reduction::kSum);
+    impl_.together([&] {
+      begin_losses(documents);
+      for (std::size_t i = 0; i < chunks; ++i) {
+        const at::Tensor vectors = impl_.first_vectors(kLabels, i);
+        for (Loss& loss : losses_) loss.streamed->add(chunk_of(i, prefix_of(vectors, loss.dim)));
+      }
+    });
     double mean = 0;
     for (Loss& loss : losses_) mean += loss.streamed->finish(reduce);
-    for (std::size_t i = 0; i < chunks; ++i)
-      pass_back(impl_.second_vectors(kLabels, i), [&](Loss& loss, const at::Tensor& vectors) {
-        return loss.streamed->gradient(chunk_of(i, vectors));
-      });
+    impl_.together([&] {
+      for (std::size_t i = 0; i < chunks; ++i)
+        pass_back(impl_.second_vectors(kLabels, i), [&](Loss& loss, const at::Tensor& vectors) {
+          return loss.streamed->gradient(chunk_of(i, vectors));
+        });
+    });
     for (Loss& loss : losses_)
       impl_.reduce(loss.streamed->document_gradient(), StreamedLoss::Reduction::kSum);
-    pass_back_documents(first);
+    impl_.together([&] { pass_back_documents(); });
     for (Impl::Pass& pass : impl_.passes) pass = {};
     return mean / static_cast<double>(losses_.size());
   }
@@ -112,22 +120,21 @@ class TransformerLearner::LossStep {
     return on<double>(impl_.device(), counts);
   }
 
-  // Of all processes. [documents x dim]
-  at::Tensor document_vectors(std::size_t first) {
+  // Of this process's part, 0 elsewhere. [documents x dim]
+  at::Tensor document_vectors() {
     at::Tensor all =
         at::zeros({static_cast<std::int64_t>(batch_.documents.size()), impl_.options.dim},
                   at::TensorOptions(impl_.device()).dtype(at::kFloat));
     const std::vector<Impl::Rows>& chunks = impl_.passes[kDocuments].chunks;
     for (std::size_t i = 0; i < chunks.size(); ++i)
-      all.index_copy_(0, places(chunks[i], first), impl_.first_vectors(kDocuments, i));
-    impl_.reduce(all, StreamedLoss::Reduction::kSum);
+      all.index_copy_(0, places(chunks[i], first_document_), impl_.first_vectors(kDocuments, i));
     return all;
   }
 
-  void pass_back_documents(std::size_t first) {
+  void pass_back_documents() {
     const std::vector<Impl::Rows>& chunks = impl_.passes[kDocuments].chunks;
     for (std::size_t i = 0; i < chunks.size(); ++i) {
-      const at::Tensor rows = places(chunks[i], first);
+      const at::Tensor rows = places(chunks[i], first_document_);
       pass_back(impl_.second_vectors(kDocuments, i), [&](Loss& loss, const at::Tensor&) {
         return loss.streamed->document_gradient().index_select(0, rows);
       });
@@ -155,7 +162,7 @@ class TransformerLearner::LossStep {
 
   Impl& impl_;
   const LossBatch& batch_;
-  std::size_t first_label_ = 0;
+  std::size_t first_document_ = 0, first_label_ = 0;  // of this process's parts
   std::vector<Loss> losses_;
   // A place in the step's labels and a document that has it as a positive, ascending.
   using Pair = std::pair<std::uint32_t, std::uint32_t>;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -13,7 +14,7 @@
 
 namespace dexter {
 
-// A transformer that encodes. Immutable, safe from many threads.
+// A transformer that encodes. Immutable but for the size of a batch, safe from many threads.
 class TransformerTower {
  public:
   // Parameters as parameters_of(shape) lists them. `device` is auto, cpu or cuda; kInvalidInput
@@ -25,7 +26,9 @@ class TransformerTower {
 
   // Unit vectors [texts x dim] of the first `dim` dimensions; a text of no token gives a zero row.
   // Texts are taken in batches of alike length, so their order does not matter to speed.
+  // Where memory runs out, batches are halved from then on; kIo where one text does not fit.
   EmbeddingMatrix encode(std::span<const std::vector<std::int32_t>> texts, int dim) const;
+  std::size_t batch_tokens() const;  // at present
 
  private:
   struct Impl;

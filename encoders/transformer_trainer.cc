@@ -10,7 +10,6 @@
 #include <numeric>
 
 #include "encoders/batch_order.h"
-#include "encoders/options_text.h"
 #include "encoders/wordpiece.h"
 #include "storage/checksum.h"
 
@@ -19,8 +18,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using Learner = TransformerLearner;
-
-constexpr std::uint32_t kCheckpointVersion = 1;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -65,6 +62,7 @@ TransformerTrainer::TransformerTrainer(const TransformerOptions& options,
                parameters_in(checkpoint, shape_of(options, checkpoint.config),
                              pooling_named(options.pooling)),
                learner_options(options, ranks)),
+      chunk_tokens_(learner_.chunk_tokens()),
       score_step_(*loss_, loss.temperature, options.dim, 1, fastest_precision()) {
   read_set(set, checkpoint);
   pool_.emplace(static_cast<std::uint32_t>(set.labels.size()), positives_);
@@ -78,10 +76,6 @@ TransformerTrainer::TransformerTrainer(const TransformerOptions& options,
 }
 
 void TransformerTrainer::check_agreement(const TransformerCheckpoint& checkpoint) const {
-  ensure(loss_->needs().by_chunks, ErrorKind::kInvalidInput,
-         fmt::format("training in {} processes: loss.name is {}, but only {} are summed over "
-                     "processes; choose one, or start one process",
-                     ranks_->size(), loss_options_.name, losses_by_chunks()));
   std::uint64_t weights = 0;
   for (const std::string* file : {&checkpoint.weights, &checkpoint.dense})
     weights = checksum64(std::as_bytes(std::span(file->data(), file->size())), weights);
@@ -162,6 +156,7 @@ const EpochRecord& TransformerTrainer::run_epoch() {
   }
   const double trained_seconds = seconds_since(start);
   const ValidationScore score = validation_score();
+  tell_of_smaller_chunks();
   state_.epoch = epoch;
   if (score.ndcg_at_5 > state_.best_ndcg || validation_positives_.empty()) {
     state_.best_ndcg = score.ndcg_at_5;
@@ -176,8 +171,20 @@ const EpochRecord& TransformerTrainer::run_epoch() {
        .learning_rate = options_.learning_rate * rate_share(state_.step, steps_, training_.warmup),
        .seconds = seconds_since(start),
        .documents_per_second = documents / trained_seconds,
-       .resident_bytes = resident_bytes()});
+       .resident_bytes = resident_bytes(),
+       .chunk_tokens = chunk_tokens_});
   return state_.history.back();
+}
+
+void TransformerTrainer::tell_of_smaller_chunks() {
+  const std::size_t now = learner_.chunk_tokens();
+  if (now == chunk_tokens_) return;
+  progress_.warning(
+      fmt::format("memory ran out at step {} with chunks of {} tokens, and the training goes on "
+                  "with {}, to the same gradient; the next one begins so with "
+                  "--set transformer.chunk_tokens={}",
+                  state_.step + 1, chunk_tokens_, now, now));
+  chunk_tokens_ = now;
 }
 
 double TransformerTrainer::train_step(std::span<const std::uint32_t> documents,
@@ -185,16 +192,19 @@ double TransformerTrainer::train_step(std::span<const std::uint32_t> documents,
   fill_pool(documents, random);
   const auto seed =
       mixed_seed(training_.seed, static_cast<std::uint64_t>(state_.step)) ^ 0x64726f70u;
-  const double loss = loss_->needs().by_chunks ? learner_.loss_step({.document_texts = documents_,
-                                                                     .label_texts = labels_,
-                                                                     .documents = documents,
-                                                                     .labels = pool_->labels(),
-                                                                     .positives = columns_,
-                                                                     .offsets = offsets_,
-                                                                     .adjustments = adjustments_,
-                                                                     .loss = loss_options_,
-                                                                     .seed = seed})
-                                               : score_step(documents, seed);
+  const LossBatch batch{.document_texts = documents_,
+                        .label_texts = labels_,
+                        .documents = documents,
+                        .labels = pool_->labels(),
+                        .positives = columns_,
+                        .offsets = offsets_,
+                        .adjustments = adjustments_,
+                        .loss = loss_options_,
+                        .seed = seed};
+  const double loss = learner_.within_memory([&] {
+    return loss_->needs().by_chunks ? learner_.loss_step(batch) : score_step(documents, seed);
+  });
+  tell_of_smaller_chunks();
   const double share = rate_share(state_.step, steps_, training_.warmup);
   const double norm = learner_.update(options_.learning_rate * share);
   ++state_.step;
@@ -205,15 +215,25 @@ double TransformerTrainer::train_step(std::span<const std::uint32_t> documents,
   return loss;
 }
 
-// Any loss: the vectors of all labels are there at once.
+// Any loss: the vectors of all labels are there at once, in every process; each has encoded its
+// part of them, takes the loss of all, and passes back its part of the gradient.
 double TransformerTrainer::score_step(std::span<const std::uint32_t> documents,
                                       std::uint64_t seed) {
   const std::span<const std::uint32_t> labels = pool_->labels();
   const auto dim = static_cast<std::size_t>(options_.dim);
-  document_vectors_.resize(documents.size() * dim);
-  label_vectors_.resize(labels.size() * dim);
-  learner_.forward(Learner::kDocuments, documents_, documents, seed, document_vectors_.data());
-  learner_.forward(Learner::kLabels, labels_, labels, seed, label_vectors_.data());
+  document_vectors_.assign(documents.size() * dim, 0);
+  label_vectors_.assign(labels.size() * dim, 0);
+  const auto encode = [&](Learner::Side side, const Tokens& texts,
+                          std::span<const std::uint32_t> rows, std::vector<float>& vectors) {
+    const auto [first, last] = part_of(rows.size());
+    learner_.forward(side, texts, rows.subspan(first, last - first), seed,
+                     vectors.data() + first * dim);
+    if (ranks_ != nullptr) ranks_->sum(vectors);
+    return first * dim;
+  };
+  const std::size_t own_documents =
+      encode(Learner::kDocuments, documents_, documents, document_vectors_);
+  const std::size_t own_labels = encode(Learner::kLabels, labels_, labels, label_vectors_);
   const double loss = score_step_.run({.documents = document_vectors_.data(),
                                        .n = documents.size(),
                                        .labels = label_vectors_.data(),
@@ -221,9 +241,13 @@ double TransformerTrainer::score_step(std::span<const std::uint32_t> documents,
                                        .positives = columns_,
                                        .offsets = offsets_,
                                        .adjustments = adjustments_});
-  learner_.backward(Learner::kDocuments, score_step_.document_gradient());
-  learner_.backward(Learner::kLabels, score_step_.label_gradient());
+  learner_.backward(Learner::kDocuments, score_step_.document_gradient() + own_documents);
+  learner_.backward(Learner::kLabels, score_step_.label_gradient() + own_labels);
   return loss;
+}
+
+std::pair<std::size_t, std::size_t> TransformerTrainer::part_of(std::size_t count) const {
+  return ranks_ ? ranks_->part_of(count) : std::pair{std::size_t{0}, count};
 }
 
 void TransformerTrainer::mine_hard_negatives() {
@@ -273,8 +297,7 @@ std::vector<float> TransformerTrainer::vectors_of(Learner::Side side, const Toke
   const auto dim = static_cast<std::size_t>(options_.dim);
   std::vector<float> vectors(texts.size() * dim);
   const std::vector<std::uint32_t> rows = all_rows(texts.size());
-  const auto [first, last] =
-      ranks_ ? ranks_->part_of(rows.size()) : std::pair{std::size_t{0}, rows.size()};
+  const auto [first, last] = part_of(rows.size());
   learner_.encode(side, texts, std::span(rows).subspan(first, last - first), &vectors[first * dim]);
   if (ranks_ != nullptr) ranks_->sum(vectors);
   return vectors;
@@ -292,55 +315,6 @@ ValidationScore TransformerTrainer::validation_score() const {
   std::array<double, 3> figures{score.precision_at_1, score.precision_at_5, score.ndcg_at_5};
   ranks_->sum(figures);  // the others' are 0
   return {figures[0], figures[1], figures[2]};
-}
-
-// What a checkpoint must share with the run that resumes it: options, and the corpus as seen by
-// training.
-std::string TransformerTrainer::identity() const {
-  OptionsWriter fields;
-  TransformerOptions options = options_;
-  LossOptions loss = loss_options_;
-  TrainerOptions training = training_;
-  options.device = "";              // free to differ
-  training.checkpoint_seconds = 0;  // this too
-  visit(fields, options);
-  visit(fields, loss);
-  visit(fields, training);
-  std::uint64_t corpus = 0;
-  const auto add = [&](const auto& rows) {
-    for (const auto& row : rows) corpus = checksum64(std::as_bytes(std::span(row)), corpus);
-  };
-  add(documents_);
-  add(labels_);
-  add(positives_);
-  return fields.text() + fmt::format("corpus={:016x}\n", corpus);
-}
-
-void TransformerTrainer::save_checkpoint(const std::filesystem::path& file) const {
-  SectionFileWriter writer(file, "checkpoint", kCheckpointVersion);
-  writer.add("identity", identity());
-  writer.add("state", state_text(state_));
-  writer.add("learner", write_safetensors(learner_.state()));
-  writer.commit(file.parent_path());
-}
-
-void TransformerTrainer::load_checkpoint(const std::filesystem::path& file) {
-  std::string made_with, state_lines, learner;
-  if (is_first()) {
-    const SectionFileReader reader(file, "checkpoint", kCheckpointVersion);
-    made_with = reader.text("identity");
-    state_lines = reader.text("state");
-    learner = reader.text("learner");
-  }
-  for (std::string* part : {&made_with, &state_lines, &learner})
-    if (ranks_ != nullptr) *part = ranks_->from_first(std::move(*part));
-  ensure(made_with == identity(), ErrorKind::kIncompatible,
-         "resuming a training: its checkpoint was made with other options or another corpus; "
-         "give the same options, or train without --resume");
-  const TrainingState state = read_state(state_lines);
-  const std::span bytes(learner.data(), learner.size());
-  learner_.restore(SafetensorsReader(std::as_bytes(bytes), "the checkpoint"));
-  state_ = state;
 }
 
 TrainReport train_transformer(const TransformerOptions& options, const LossOptions& loss,

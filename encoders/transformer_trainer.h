@@ -29,8 +29,7 @@ namespace dexter {
 class TransformerTrainer {
  public:
   // `options` are resolved against `checkpoint`. The processes of `ranks` (null for this alone)
-  // must give the same of everything: kInvalidInput where they do not, and for a loss that is not
-  // one of losses_by_chunks().
+  // must give the same of everything: kInvalidInput where they do not.
   TransformerTrainer(const TransformerOptions& options, const TransformerCheckpoint& checkpoint,
                      const LossOptions& loss, const TrainerOptions& training,
                      const TrainingSet& set, const NeighbourSearch& neighbours,
@@ -56,11 +55,14 @@ class TransformerTrainer {
 
   void read_set(const TrainingSet& set, const TransformerCheckpoint& checkpoint);
   std::vector<std::uint32_t> order_of_epoch(std::mt19937_64& random) const;
+  void tell_of_smaller_chunks();
   double train_step(std::span<const std::uint32_t> documents, std::mt19937_64& random);
   double score_step(std::span<const std::uint32_t> documents, std::uint64_t seed);
   void fill_pool(std::span<const std::uint32_t> documents, std::mt19937_64& random);
   bool scores_all_labels() const;
   void mine_hard_negatives();
+  // This process's part of `count` things.
+  std::pair<std::size_t, std::size_t> part_of(std::size_t count) const;
   // [texts x dim]
   std::vector<float> vectors_of(TransformerLearner::Side side, const Tokens& texts) const;
   ValidationScore validation_score() const;
@@ -84,6 +86,7 @@ class TransformerTrainer {
 
   // changed by training
   TransformerLearner learner_;
+  std::size_t chunk_tokens_;  // of the learner, as was last told
   TrainingState state_;
   std::optional<LabelPool> pool_;
   ScoreStep score_step_;

@@ -18,7 +18,7 @@ namespace dexter {
 
 struct RuntimeOptions {
   int threads = 0;            // 0: all cores this process may use
-  double rank_timeout = 600;  // seconds that a process of a training waits for another
+  double rank_timeout = 600;  // seconds that a process waits for another
   void validate() const;
 };
 
@@ -26,7 +26,7 @@ template <class Visitor>
 void visit(Visitor& v, RuntimeOptions& o) {
   v("threads", o.threads, "threads of LibTorch, FAISS and RocksDB; 0 takes every core");
   v("rank_timeout", o.rank_timeout,
-    "seconds that a process waits for the others that train with it, before it gives up");
+    "seconds that a process waits for the others that train or index with it, before it gives up");
 }
 
 // Every option of dexter, nested as its dotted keys read: encoder.dim, loss.temperature,

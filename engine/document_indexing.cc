@@ -15,7 +15,7 @@
 #include "encoders/encoder.h"
 #include "engine/bm25.h"
 #include "engine/document_table.h"
-#include "engine/encoding_chunk.h"
+#include "engine/store_encoding.h"
 #include "index/vector_index.h"
 #include "storage/error.h"
 
@@ -42,13 +42,14 @@ constexpr std::size_t kFlatValues = std::size_t{40} << 20;
 // Encodes chunk by chunk and keeps the documents that can be searched.
 class DocumentEncoding {
  public:
-  DocumentEncoding(const Catalog& catalog, const Encoder& encoder, const Progress& progress)
-      : encoder_(encoder), progress_(progress) {
+  DocumentEncoding(const Catalog& catalog, const Encoder& encoder, EncodingWork* work,
+                   const Progress& progress)
+      : encoder_(encoder), work_(work), progress_(progress) {
     if (catalog.manifest().corpus) total_ = catalog.manifest().corpus->train_documents;
     values_.reserve(total_ * static_cast<std::size_t>(encoder.dim()));
     catalog.scan_documents([&](Example&& example) {
       waiting_.push_back(std::move(example));
-      if (waiting_.size() == kEncodedTogether) encode();
+      if (waiting_.size() == kTextsPerChunk) encode();
     });
     encode();
   }
@@ -60,19 +61,21 @@ class DocumentEncoding {
 
  private:
   void encode() {
-    progress_.check("encoding documents");
-    std::vector<std::string> texts;
-    for (const Example& example : waiting_) texts.push_back(example.text);
-    const EmbeddingMatrix vectors = encoder_.encode(texts);
-    for (std::size_t i = 0; i < texts.size(); ++i) {
+    const auto tell = [this](std::size_t texts) {
+      progress_.check("encoding documents");
+      progress_.update({"encoding documents", done_ += texts, total_, "documents", {}});
+    };
+    const TextChunk chunk = chunk_of(encoder_, waiting_);
+    const EmbeddingMatrix vectors =
+        work_ == nullptr ? chunk.encode(tell) : work_->vectors(chunk, progress_);
+    if (work_ != nullptr) tell(waiting_.size());
+    for (std::size_t i = 0; i < waiting_.size(); ++i) {
       const std::span<const float> row = vectors.row(i);
       if (is_zero(row)) continue;
       values_.insert(values_.end(), row.begin(), row.end());
       add(std::move(waiting_[i]));
     }
-    done_ += waiting_.size();
     waiting_.clear();
-    progress_.update({"encoding documents", done_, total_, "documents", {}});
   }
 
   void add(Example&& example) {
@@ -86,6 +89,7 @@ class DocumentEncoding {
   }
 
   const Encoder& encoder_;
+  EncodingWork* const work_;  // null for none
   const Progress& progress_;
   std::uint64_t total_ = 0, done_ = 0;
   std::vector<Example> waiting_;
@@ -108,8 +112,8 @@ IndexOptions index_options(const DocumentOptions& options, std::size_t values, s
 
 DocumentsInfo index_documents(const Catalog& catalog, const Encoder& encoder,
                               const DocumentOptions& options, std::uint64_t number,
-                              EmbeddingView queries, const Progress& progress) {
-  const DocumentEncoding encoded(catalog, encoder, progress);
+                              EmbeddingView queries, EncodingWork* work, const Progress& progress) {
+  const DocumentEncoding encoded(catalog, encoder, work, progress);
   const std::size_t rows = encoded.ids().size();
   progress.check("indexing documents");
   progress.update({"indexing documents", 0, rows, "documents", {}});

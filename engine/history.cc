@@ -21,7 +21,8 @@ json::object object_of(const EpochRecord& epoch) {
           {"learning_rate", epoch.learning_rate},
           {"seconds", epoch.seconds},
           {"documents_per_second", epoch.documents_per_second},
-          {"resident_bytes", epoch.resident_bytes}};
+          {"resident_bytes", epoch.resident_bytes},
+          {"chunk_tokens", epoch.chunk_tokens}};
 }
 
 EpochRecord epoch_of(const json::object& object) {
@@ -34,6 +35,8 @@ EpochRecord epoch_of(const json::object& object) {
   epoch.seconds = object.at("seconds").to_number<double>();
   epoch.documents_per_second = object.at("documents_per_second").to_number<double>();
   epoch.resident_bytes = object.at("resident_bytes").to_number<std::uint64_t>();
+  if (const json::value* tokens = object.if_contains("chunk_tokens"))
+    epoch.chunk_tokens = tokens->to_number<std::size_t>();
   return epoch;
 }
 

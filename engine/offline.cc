@@ -13,6 +13,7 @@
 #include "encoders/transformer_trainer.h"
 #include "engine/document_indexing.h"
 #include "engine/history.h"
+#include "engine/store_encoding.h"
 #include "engine/teaching.h"
 #include "engine/training_corpus.h"
 #include "engine/vote_tuning.h"
@@ -26,7 +27,6 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t kLabelsPerChunk = 4096;
 constexpr std::size_t kTuningQueries = 1024;
 
 double seconds_since(Clock::time_point start) {
@@ -90,8 +90,9 @@ struct EncodedLabels {
 // Encodes chunk by chunk, writes each to the store, and keeps the rows that can be searched.
 class LabelEncoding {
  public:
-  LabelEncoding(Catalog& catalog, const Encoder& encoder, const Progress& progress)
-      : catalog_(catalog), encoder_(encoder), progress_(progress) {
+  LabelEncoding(Catalog& catalog, const Encoder& encoder, EncodingWork* work,
+                const Progress& progress)
+      : catalog_(catalog), encoder_(encoder), work_(work), progress_(progress) {
     encoded_.dim = encoder.dim();
   }
 
@@ -101,13 +102,13 @@ class LabelEncoding {
     encoded_.values.reserve(all.capacity() * static_cast<std::size_t>(encoded_.dim));
     catalog_.scan_labels([&](Label&& label) { all.push_back(std::move(label)); });
     const std::span<const Label> labels = all;
-    for (std::size_t first = 0; first < labels.size(); first += kLabelsPerChunk) {
+    for (std::size_t first = 0; first < labels.size(); first += kTextsPerChunk) {
       progress_.check("encoding labels");
-      encode_chunk(labels.subspan(first, std::min(kLabelsPerChunk, labels.size() - first)),
+      encode_chunk(labels.subspan(first, std::min(kTextsPerChunk, labels.size() - first)),
                    first == 0);
       crash_point("index.after_vectors_chunk");
       progress_.update({"encoding labels",
-                        std::min(first + kLabelsPerChunk, labels.size()),
+                        std::min(first + kTextsPerChunk, labels.size()),
                         labels.size(),
                         "labels",
                         {}});
@@ -117,7 +118,9 @@ class LabelEncoding {
 
  private:
   void encode_chunk(std::span<const Label> labels, bool is_first) {
-    const EmbeddingMatrix vectors = encoder_.encode_labels(labels);
+    const EmbeddingMatrix vectors = work_ == nullptr
+                                        ? encoder_.encode_labels(labels)
+                                        : work_->vectors(chunk_of(encoder_, labels), progress_);
     std::vector<std::int64_t> ids(labels.size());
     std::transform(labels.begin(), labels.end(), ids.begin(),
                    [](const Label& label) { return std::int64_t{value(label.id)}; });
@@ -132,6 +135,7 @@ class LabelEncoding {
 
   Catalog& catalog_;
   const Encoder& encoder_;
+  EncodingWork* const work_;  // null for none
   const Progress& progress_;
   EncodedLabels encoded_;
 };
@@ -274,7 +278,8 @@ void write_index(const Catalog& catalog, const Encoder& encoder, const Config& c
   save_index(catalog, *build_index(config.index, vectors, ids, queries.view()), report);
 }
 
-IndexReport build_generation(Catalog& catalog, const Config& config, const Progress& progress) {
+IndexReport build_generation(Catalog& catalog, const Config& config, const Progress& progress,
+                             bool shared) {
   config.validate();
   IndexReport report;
   report.generation.encoder = trained_encoder(catalog);
@@ -282,16 +287,25 @@ IndexReport build_generation(Catalog& catalog, const Config& config, const Progr
   const Clock::time_point start = Clock::now();
   const std::unique_ptr<Encoder> encoder =
       load_encoder(catalog.path(), report.generation.encoder.file);
-  const EncodedLabels labels = LabelEncoding(catalog, *encoder, progress).run();
+  const bool documents = effective.documents.documents;
+  std::optional<EncodingWork> work;
+  if (shared || encoder->kind() == "transformer") {
+    work.emplace(catalog.path(), report.generation.encoder.file, documents, encoder->dim(),
+                 chunks_of(catalog, *encoder, documents), progress);
+    work->run(progress);
+  }
+  EncodingWork* const done = work ? &*work : nullptr;
+  const EncodedLabels labels = LabelEncoding(catalog, *encoder, done, progress).run();
   report.encode_seconds = seconds_since(start);
   progress.check("building the index");
   progress.update({"building the index", 0, labels.ids.size(), "labels", {}});
   write_index(catalog, *encoder, effective, labels.ids, labels.view(), report);
   report.build_seconds = seconds_since(start) - report.encode_seconds;
-  if (effective.documents.documents) {
+  if (documents) {
     const EncodedLabels queries = tuning_queries(catalog, *encoder, effective);
-    report.generation.documents = index_documents(
-        catalog, *encoder, effective.documents, report.generation.number, queries.view(), progress);
+    report.generation.documents =
+        index_documents(catalog, *encoder, effective.documents, report.generation.number,
+                        queries.view(), done, progress);
     report.generation.documents->fusion =
         tune_votes(catalog, *encoder, report.generation, effective, progress);
     report.document_seconds = seconds_since(start) - report.encode_seconds - report.build_seconds;
@@ -304,6 +318,11 @@ IndexReport build_generation(Catalog& catalog, const Config& config, const Progr
   manifest.config = to_json(effective);
   catalog.commit(manifest, /*clear_changes=*/true);
   crash_point("index.committed");
+  if (work) {
+    work->finish();
+    report.chunks = work->chunks();
+    report.chunks_encoded = work->encoded();
+  }
   progress.update({"building the index", labels.ids.size(), labels.ids.size(), "labels", {}});
   return report;
 }

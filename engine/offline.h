@@ -42,14 +42,19 @@ struct IndexReport {
   std::uint64_t unanswerable_labels = 0;
   double encode_seconds = 0;
   double build_seconds = 0;
-  double document_seconds = 0;  // encoding and indexing documents, where they are asked for
+  double document_seconds = 0;  // indexing documents, and encoding them where no files are kept
+  // Files of vectors that encoding went through, and those this process made; 0 without files.
+  std::size_t chunks = 0, chunks_encoded = 0;
 };
 
 // Encodes every label with the newest trained encoder, builds the index, with
 // `DocumentOptions::documents` that of the training documents beside it, and commits a new
 // generation; of `config` the index and runtime options count, the rest stays as it was trained.
+// A transformer's vectors, or any where the work is `shared`, go through files, which other
+// processes help to make (help_to_encode): stopped or killed, the next call takes up what is there.
 // kNotFound without an encoder trained on the store's present corpus.
-IndexReport build_generation(Catalog& catalog, const Config& config, const Progress& progress);
+IndexReport build_generation(Catalog& catalog, const Config& config, const Progress& progress,
+                             bool shared = false);
 
 // One more than the largest number that a file of `folder`, which is made where it is absent,
 // begins with, so that a name is never used for two files, one of which a reader may have open.

@@ -1,10 +1,13 @@
 // dexter index: labels become vectors that can be searched.
 #include <memory>
+#include <optional>
 
 #include <spdlog/fmt/fmt.h>
 #include <boost/json.hpp>
 
+#include "encoders/process_group.h"
 #include "engine/offline.h"
+#include "engine/store_encoding.h"
 #include "tools/config_arguments.h"
 #include "tools/figures.h"
 #include "tools/json_output.h"
@@ -31,6 +34,8 @@ void print_json(Context& context, const IndexReport& report) {
                            {"bytes", documents->index.bytes + documents->table.bytes},
                            {"memory_helps", documents->fusion.helps},
                            {"seconds", report.document_seconds}};
+  if (report.chunks > 0)
+    object["chunks"] = {{"all", report.chunks}, {"encoded", report.chunks_encoded}};
   context.terminal.print(json_line(object));
 }
 
@@ -63,11 +68,30 @@ void print_table(Context& context, const IndexReport& report) {
       fmt::format("next: dexter query --store {} \"a text to label\"", context.store.string()));
 }
 
+// What the processes beside rank 0 do: they encode, and only read the store.
+ExitCode help(Context& context, const ConfigArguments& arguments, const Rank& own) {
+  const Config config =
+      arguments.resolve(Catalog::open(context.store, OpenMode::kRead).manifest().config);
+  set_threads(config.runtime.threads);
+  const std::size_t encoded =
+      help_to_encode(context.store, config.runtime.rank_timeout, context.stoppable_progress());
+  context.terminal.finish_stage();
+  if (context.json)
+    context.terminal.print(json_line({{"rank", own.rank}, {"chunks", {{"encoded", encoded}}}}));
+  else
+    context.terminal.remark(fmt::format("rank {} of {} encoded {} chunks of texts", own.rank,
+                                        own.size, thousands(encoded)));
+  return ExitCode::kOk;
+}
+
 ExitCode run_index(Context& context, const ConfigArguments& arguments) {
+  const std::optional<Rank> own = rank_from_environment();
+  if (own && own->rank > 0) return help(context, arguments, *own);
   Catalog catalog = Catalog::open(context.store, OpenMode::kWrite);
   const Config config = arguments.resolve(catalog.manifest().config);
   set_threads(config.runtime.threads);
-  const IndexReport report = build_generation(catalog, config, context.stoppable_progress());
+  const IndexReport report = build_generation(catalog, config, context.stoppable_progress(),
+                                              /*shared=*/own.has_value());
   context.terminal.finish_stage();
   context.json ? print_json(context, report) : print_table(context, report);
   return ExitCode::kOk;
@@ -97,11 +121,19 @@ constinit const Verb kIndexVerb = {
         "the configuration kept in the store; what is given here is kept for the next time. "
         "Labels added since the last index are part of the new one. With --documents the training "
         "documents become a second space of the same generation: `dexter query --space documents` "
-        "gives those most alike to a text, and their labels vote beside the labels' own scores.",
+        "gives those most alike to a text, and their labels vote beside the labels' own scores.\n\n"
+        "What a transformer encodes is kept chunk by chunk in the store's folder until the commit, "
+        "so "
+        "that a run that was stopped or killed goes on there. Where torchrun, mpirun or "
+        "Kubernetes set RANK and WORLD_SIZE, all processes encode: rank 0 alone writes the store, "
+        "the others may be killed, started again or left out at any time, and the vectors are "
+        "those of "
+        "one process.",
     .examples =
         "dexter index --store my-store\n"
         "dexter index --store my-store --kind hnsw --set index.recall=0.995\n"
-        "dexter index --store my-store --documents",
+        "dexter index --store my-store --documents\n"
+        "torchrun --nproc-per-node 4 --no-python dexter index --store my-store --threads 1",
     .next =
         "dexter query --store my-store \"a text to label\"\n"
         "dexter eval --store my-store",

@@ -37,14 +37,16 @@ std::string epoch_line(const EpochRecord& epoch, int epochs) {
 }
 
 boost::json::object json_of(const EpochRecord& epoch) {
-  return {{"epoch", epoch.epoch},
-          {"loss", epoch.loss},
-          {"validation_P@1", epoch.validation_p1},
-          {"validation_P@5", epoch.validation_p5},
-          {"learning_rate", epoch.learning_rate},
-          {"seconds", epoch.seconds},
-          {"documents_per_second", epoch.documents_per_second},
-          {"resident_bytes", epoch.resident_bytes}};
+  boost::json::object object{{"epoch", epoch.epoch},
+                             {"loss", epoch.loss},
+                             {"validation_P@1", epoch.validation_p1},
+                             {"validation_P@5", epoch.validation_p5},
+                             {"learning_rate", epoch.learning_rate},
+                             {"seconds", epoch.seconds},
+                             {"documents_per_second", epoch.documents_per_second},
+                             {"resident_bytes", epoch.resident_bytes}};
+  if (epoch.chunk_tokens > 0) object["chunk_tokens"] = epoch.chunk_tokens;
+  return object;
 }
 
 void print_json(Context& context, const TrainReport& report) {

@@ -79,6 +79,19 @@ TEST_F(Ranks, LearnWhatOneProcessLearns) {
   tiny_.index();
 }
 
+// These hold the vectors of all labels of a step, which each process has encoded a part of.
+TEST_F(Ranks, LearnWhatOneProcessLearnsByLossesOfWholeVectors) {
+  for (const char* loss : {"in_batch", "triplet"}) {
+    SCOPED_TRACE(loss);
+    const auto words = arguments("3", {"--loss", loss});
+    const std::vector<double> alone = losses(run(words));
+    const std::vector<double> together = losses(run_ranks(3, words));
+    ASSERT_EQ(alone.size(), 3u);
+    EXPECT_LT(alone[2], alone[0]);
+    for (std::size_t i = 0; i < 3; ++i) EXPECT_NEAR(together.at(i), alone[i], 4e-3 * alone[i]);
+  }
+}
+
 TEST_F(Ranks, EndWithOneThatIsKilledAndResumeInAnotherNumber) {
   const std::vector<double> whole = losses(run(arguments("6")));
   const int port = free_port();

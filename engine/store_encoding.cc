@@ -1,0 +1,123 @@
+// Labels and documents to chunks, and the process that helps to encode them.
+#include "engine/store_encoding.h"
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "encoders/encoder.h"
+#include "engine/encoding_chunk.h"
+#include "storage/checksum.h"
+#include "storage/error.h"
+
+namespace dexter {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr std::chrono::milliseconds kReadAgain{500};
+
+// Calls `visit` with spans of up to kTextsPerChunk of what `scan` gives one by one.
+template <class Thing, class Scan, class Visit>
+void in_chunks(const Scan& scan, const Visit& visit) {
+  std::vector<Thing> waiting;
+  scan([&](Thing&& thing) {
+    waiting.push_back(std::move(thing));
+    if (waiting.size() < kTextsPerChunk) return;
+    visit(std::span<const Thing>(waiting));
+    waiting.clear();
+  });
+  if (!waiting.empty()) visit(std::span<const Thing>(waiting));
+}
+
+std::uint64_t checksum_with(std::uint64_t former, std::uint64_t id, std::string_view text) {
+  return checksum64(text, checksum64(std::as_bytes(std::span(&id, 1)), former));
+}
+
+std::uint64_t committed_generation(const Catalog& catalog) {
+  const auto& generation = catalog.manifest().generation;
+  return generation ? generation->number : 0;
+}
+
+// Works on what the store's manifest of chunks asks for; true once all of it is done.
+bool help_once(const Catalog& catalog, const Progress& progress, std::size_t& encoded) {
+  const auto manifest = read_encoding_manifest(catalog.path());
+  if (!manifest) return false;
+  try {
+    const auto encoder = load_encoder(catalog.path(), manifest->encoder);
+    EncodingWork work(catalog.path(), *manifest, encoder->dim(),
+                      chunks_of(catalog, *encoder, manifest->documents));
+    const bool done = work.run(progress);
+    encoded += work.encoded();
+    return done;
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::kNotFound) return false;  // left over from a former encoder
+    // Work that ended or began anew amid a chunk of this process took its files along.
+    if (read_encoding_manifest(catalog.path()) == manifest) throw;
+    return false;
+  }
+}
+
+}  // namespace
+
+TextChunk chunk_of(const Encoder& encoder, std::span<const Label> labels) {
+  TextChunk chunk{.texts = labels.size(), .checksum = 0, .encode = {}};
+  for (const Label& label : labels)
+    chunk.checksum =
+        checksum_with(checksum64(label.key, chunk.checksum), value(label.id), label.text);
+  chunk.encode = [&encoder, labels](const TextChunk::PartDone& done) {
+    EmbeddingMatrix vectors = encoder.encode_labels(labels);
+    done(labels.size());
+    return vectors;
+  };
+  return chunk;
+}
+
+TextChunk chunk_of(const Encoder& encoder, std::span<const Example> documents) {
+  TextChunk chunk{.texts = documents.size(), .checksum = 1, .encode = {}};  // not a label's
+  for (const Example& document : documents)
+    chunk.checksum = checksum_with(chunk.checksum, value(document.id), document.text);
+  chunk.encode = [&encoder, documents](const TextChunk::PartDone& done) {
+    EmbeddingMatrix vectors(documents.size(), encoder.dim());
+    for (std::size_t first = 0; first < documents.size(); first += kEncodedTogether) {
+      std::vector<std::string> texts;
+      for (const Example& document :
+           documents.subspan(first, std::min(kEncodedTogether, documents.size() - first)))
+        texts.push_back(document.text);
+      const EmbeddingMatrix part = encoder.encode(texts);
+      std::copy_n(part.data(), texts.size() * static_cast<std::size_t>(part.dim()),
+                  vectors.row(first).begin());
+      done(texts.size());
+    }
+    return vectors;
+  };
+  return chunk;
+}
+
+ChunkScan chunks_of(const Catalog& catalog, const Encoder& encoder, bool documents) {
+  return [&catalog, &encoder, documents](const std::function<void(const TextChunk&)>& visit) {
+    const auto give = [&](auto things) { visit(chunk_of(encoder, things)); };
+    in_chunks<Label>([&](const auto& each) { catalog.scan_labels(each); }, give);
+    if (documents)
+      in_chunks<Example>([&](const auto& each) { catalog.scan_documents(each); }, give);
+  };
+}
+
+std::size_t help_to_encode(const std::filesystem::path& store, double timeout,
+                           const Progress& progress) {
+  const auto deadline = Clock::now() + std::chrono::duration<double>(timeout);
+  const std::uint64_t generation = committed_generation(Catalog::open(store, OpenMode::kRead));
+  for (std::size_t encoded = 0;;) {
+    progress.check("waiting for texts to encode");
+    // Opened again each time: the manifest is of the store as its writer found it.
+    const Catalog catalog = Catalog::open(store, OpenMode::kRead);
+    const bool done = help_once(catalog, progress, encoded);
+    if (done || committed_generation(catalog) != generation || Clock::now() > deadline)
+      return encoded;
+    std::this_thread::sleep_for(kReadAgain);
+  }
+}
+
+}  // namespace dexter
