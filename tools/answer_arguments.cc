@@ -25,4 +25,25 @@ void add_answer_options(CLI::App& app, AnswerOptions& options, const char* group
       ->group(group);
 }
 
+void add_device_options(CLI::App& app, DeviceOptions& options, const char* group) {
+  app.add_option("--device", options.name,
+                 "where a flat or ivf index is searched: cpu, cuda, or auto, the GPU where there "
+                 "is one")
+      ->type_name("DEVICE")
+      ->default_str("cpu")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}).description(""))
+      ->group(group);
+  add_device_memory(app, options.memory, group);
+}
+
+void add_device_memory(CLI::App& app, double& memory, const char* group) {
+  app.add_option("--device-memory", memory,
+                 "what an index and its searches may take of a GPU: up to 1 a share of its free "
+                 "memory, above MiB")
+      ->type_name("SIZE")
+      ->default_str("0.9")
+      ->check(CLI::PositiveNumber.description(""))
+      ->group(group);
+}
+
 }  // namespace dexter

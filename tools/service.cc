@@ -56,11 +56,12 @@ Service::Service(std::filesystem::path store, ConfigSource configs, const std::s
       keys_(config_.serve.api_key_file),
       demos_(open_demos(path_)),
       has_labels_(has_labels(path_, demos_ != nullptr)),
-      live_(config_.serve.read_only || !has_labels_ ? nullptr
-                                                    : LiveStore::open(path_, config_.serve.device)),
+      live_(config_.serve.read_only || !has_labels_
+                ? nullptr
+                : LiveStore::open(path_, config_.serve.search_device())),
       read_(live_ || !has_labels_ ? nullptr
-                                  : std::make_shared<const RetrievalEngine>(
-                                        RetrievalEngine::open(path_, config_.serve.device))),
+                                  : std::make_shared<const RetrievalEngine>(RetrievalEngine::open(
+                                        path_, config_.serve.search_device()))),
       choosers_(config_.serve.workers, config_.serve.queue,
                 [threads = std::max(1, cores_ / config_.serve.workers)] { set_threads(threads); }),
       demo_parts_{.retriever = [this] { return demos(); }, .choosers = choosers_},
@@ -161,8 +162,8 @@ void Service::read_again() {
   const Config config = configs_();
   std::shared_ptr<const RetrievalEngine> next;
   if (read_)
-    next =
-        std::make_shared<const RetrievalEngine>(RetrievalEngine::open(path_, config.serve.device));
+    next = std::make_shared<const RetrievalEngine>(
+        RetrievalEngine::open(path_, config.serve.search_device()));
   auto next_demos = open_demos(path_);
   HttpServer::check(config.serve);
   keys_.reload();
