@@ -58,11 +58,16 @@ void search_on(const DeviceOptions& options, VectorIndex& index) {
   const IndexOptions about = index.describe().options;
   const bool automatic = options.name == "auto";
   if (options.name == "cpu" || (automatic && !has_gpu_for(about.kind))) return;
-  const bool half = about.storage != "float32";
-  const Accelerate by{
-      .flat = on_device(options.name, half, options.memory).flat,
-      .ivf = by_faiss({.half = half, .memory = options.memory, .replicas = options.replicas}).ivf};
+  const bool half = about.storage != "float32" && options.codes == 0;
+  const Accelerate by{.flat = on_device(options.name, half, options.memory).flat,
+                      .ivf = by_faiss({.half = half,
+                                       .codes = options.codes,
+                                       .memory = options.memory,
+                                       .replicas = options.replicas})
+                                 .ivf};
   try {
+    ensure(options.codes == 0 || about.kind == "ivf", ErrorKind::kInvalidInput,
+           "searching on a GPU: codes are of an ivf index, this one is " + about.kind);
     accelerate(index, by);
   } catch (const Error& error) {
     if (!automatic || error.kind() != ErrorKind::kInvalidInput) throw;

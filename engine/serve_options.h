@@ -32,9 +32,7 @@ struct ServeOptions {
   int grace_ms = 0;
   int drain_ms = 30000;
 
-  std::string device = "cpu";  // these three: DeviceOptions
-  double device_memory = 0.9;
-  bool device_replicas = false;
+  DeviceOptions search;  // where a flat or ivf index is searched
   int max_k = 2048;
   int max_offset = 100000;
   int max_texts = 1024;
@@ -61,7 +59,6 @@ struct ServeOptions {
   bool access_log = false;  // a log line for each request
   bool log_texts = false;   // the line holds the request's body
 
-  DeviceOptions search_device() const { return {device, device_memory, device_replicas}; }
   void validate() const;  // kInvalidInput naming the option, its value and its range
 };
 
@@ -88,10 +85,12 @@ void visit(Visitor& v, ServeOptions& o) {
   v("grace_ms", o.grace_ms,
     "time for a proxy to notice that the server stops, while requests are still taken");
   v("drain_ms", o.drain_ms, "time for requests in flight to end when the server stops");
-  v("device", o.device, "where a flat or ivf index is searched: cpu, cuda, or auto");
-  v("device_memory", o.device_memory,
+  v("device", o.search.name, "where a flat or ivf index is searched: cpu, cuda, or auto");
+  v("device_memory", o.search.memory,
     "what an index may take of a GPU: up to 1 a share of its free memory, above MiB");
-  v("device_replicas", o.device_replicas, "ivf on several GPUs: all of it on each, not a part");
+  v("device_replicas", o.search.replicas, "ivf on several GPUs: all of it on each, not a part");
+  v("device_codes", o.search.codes,
+    "ivf on GPUs: bytes of a vector in product-quantised codes, which miss some answers; 0: none");
   v("max_k", o.max_k, "labels that a query may ask for");
   v("max_offset", o.max_offset, "better labels that a query may pass over, page by page");
   v("max_texts", o.max_texts, "texts of one request");

@@ -31,8 +31,10 @@ class RowAccelerator {
   // The `count` rows of largest score for each query.
   virtual Found best(const Ask& ask) const = 0;
   virtual std::size_t most() const = 0;
-  // No score of `best` is further from the float32 inner product than this.
+  // No score of `best` is further from the float32 inner product than this; infinity where that is
+  // not known: then the best of kRescored times as many as are wanted are answers.
   virtual float slack(std::span<const float> query) const = 0;
+  static constexpr std::size_t kRescored = 10;
 };
 
 // The vectors of an ivf index, list by list.
@@ -50,11 +52,11 @@ struct Accelerate {
 };
 
 // Lets a flat or ivf index, built or loaded, search its vectors on other hardware, in place of
-// where it did before. The answers stay the same bit for bit: an ivf index reads the same lists,
-// what is found is scored again in float32, and where slack leaves a doubt more is asked for, in
-// the end of the processors. Filtered and range searches stay on the processors. Needs that nobody
-// searches meanwhile. kInvalidInput for an index of another kind; after any error it is searched on
-// the processors.
+// where it did before. Unless slack is unknown the answers stay the same bit for bit: an ivf index
+// reads the same lists, what is found is scored again in float32, and where slack leaves a doubt
+// more is asked for, in the end of the processors. Filtered and range searches stay on the
+// processors. Needs that nobody searches meanwhile. kInvalidInput for an index of another kind;
+// after any error it is searched on the processors.
 void accelerate(VectorIndex& index, const Accelerate& by);
 
 }  // namespace dexter

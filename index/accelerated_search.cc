@@ -2,6 +2,7 @@
 #include "index/accelerated_search.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include <spdlog/fmt/fmt.h>
@@ -24,8 +25,9 @@ bool settle(const RowAccelerator& accelerator, const AcceleratedRows& rows,
     places.push_back({rows.places.empty() ? row : rows.places[row], row});
   }
   rescore(query, rows.vectors, places, best);
-  return places.size() < found.size() || places.size() == rows.size ||
-         best.back().score > scores.back() + accelerator.slack(query);
+  const float slack = accelerator.slack(query);
+  return places.size() < found.size() || places.size() == rows.size || std::isinf(slack) ||
+         best.back().score > scores.back() + slack;
 }
 
 // What is asked for the pending queries, which are copied where they are not all.
@@ -71,7 +73,10 @@ std::vector<Hit> accelerated_hits(const RowAccelerator& accelerator, const Accel
   std::iota(pending.numbers.begin(), pending.numbers.end(), std::size_t{0});
   const std::size_t most = std::min(rows.size, accelerator.most());
   const bool fits = k <= most && lists.size() / queries.rows() <= accelerator.most();
-  for (std::size_t count = std::min(most, k + 16 + k / 8); fits && !pending.numbers.empty();
+  const std::size_t first = std::isinf(accelerator.slack(queries.row(0)))
+                                ? RowAccelerator::kRescored * k
+                                : k + 16 + k / 8;
+  for (std::size_t count = std::min(most, first); fits && !pending.numbers.empty();
        count = std::min(most, 4 * count)) {
     const RowAccelerator::Ask ask = pending.ask(count);
     const RowAccelerator::Found found = accelerator.best(ask);

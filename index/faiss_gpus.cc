@@ -1,9 +1,11 @@
 // FAISS's indexes on GPUs. Compiled where FAISS has them, in the place of faiss_no_gpus.cc.
 #include <cuda_runtime_api.h>
 #include <faiss/IndexIVFFlat.h>
+#include <faiss/IndexIVFPQ.h>
 #include <faiss/IndexScalarQuantizer.h>
 #include <faiss/gpu/GpuIndexFlat.h>
 #include <faiss/gpu/GpuIndexIVFFlat.h>
+#include <faiss/gpu/GpuIndexIVFPQ.h>
 #include <faiss/gpu/GpuIndexIVFScalarQuantizer.h>
 #include <faiss/gpu/StandardGpuResources.h>
 
@@ -87,6 +89,12 @@ class GpuDevices final : public FaissDevices {
     if (const auto* flat = dynamic_cast<const faiss::IndexIVFFlat*>(index.get()))
       return std::make_unique<GpuIndexIVFFlat>(&own, flat,
                                                config_on<GpuIndexIVFFlatConfig>(device));
+    if (const auto* codes = dynamic_cast<const faiss::IndexIVFPQ*>(index.get())) {
+      auto config = config_on<faiss::gpu::GpuIndexIVFPQConfig>(device);
+      // Tables of float32 for 256 centroids a byte fit a block's 48 KiB up to here.
+      config.useFloat16LookupTables = codes->pq.M > 48;
+      return std::make_unique<faiss::gpu::GpuIndexIVFPQ>(&own, codes, config);
+    }
     return std::make_unique<GpuIndexIVFScalarQuantizer>(
         &own, &dynamic_cast<const faiss::IndexIVFScalarQuantizer&>(*index),
         config_on<GpuIndexIVFScalarQuantizerConfig>(device));

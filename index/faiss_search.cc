@@ -3,13 +3,16 @@
 
 #include <faiss/IndexFlat.h>
 #include <faiss/IndexIVFFlat.h>
+#include <faiss/IndexIVFPQ.h>
 #include <faiss/IndexReplicas.h>
 #include <faiss/IndexScalarQuantizer.h>
 #include <faiss/IndexShards.h>
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <mutex>
+#include <optional>
 
 #include "index/device_memory.h"
 #include "index/faiss_devices.h"
@@ -75,14 +78,17 @@ class RowLists final : public faiss::ReadOnlyInvertedLists {
   mutable std::vector<FaissId> ids_;
 };
 
-// An index of FAISS's over a share of the lists, which reads them from `rows` as they are.
-std::unique_ptr<faiss::IndexIVF> index_over(const ListedRows& rows, bool half, Share share) {
+// An index of FAISS's without rows, in the form of the options.
+std::unique_ptr<faiss::IndexIVF> empty_index(const ListedRows& rows, const FaissOptions& options) {
   const int dim = rows.centroids.dim();
   const std::size_t lists = rows.lists.size();
   auto centroids = std::make_unique<faiss::IndexFlatIP>(dim);
   centroids->add(static_cast<FaissId>(lists), rows.centroids.data());
   std::unique_ptr<faiss::IndexIVF> index;
-  if (half)
+  if (options.codes > 0)
+    index = std::make_unique<faiss::IndexIVFPQ>(centroids.get(), dim, lists, options.codes,
+                                                /*nbits_per_idx=*/8, faiss::METRIC_INNER_PRODUCT);
+  else if (options.half)
     index = std::make_unique<faiss::IndexIVFScalarQuantizer>(
         centroids.get(), dim, lists, faiss::ScalarQuantizer::QT_fp16, faiss::METRIC_INNER_PRODUCT,
         /*encode_residual=*/false);
@@ -91,7 +97,33 @@ std::unique_ptr<faiss::IndexIVF> index_over(const ListedRows& rows, bool half, S
                                                   faiss::METRIC_INNER_PRODUCT);
   centroids.release();
   index->own_fields = true;
-  index->is_trained = true;  // neither form learns from data
+  index->is_trained = true;  // the centroids are; codes are what learn_codes says
+  return index;
+}
+
+// Learns the codes' centroids from rows at even distances.
+faiss::ProductQuantizer learn_codes(const ListedRows& rows, const FaissOptions& options) {
+  constexpr std::size_t kMost = 65536;  // as many as FAISS takes for 256 centroids
+  std::vector<std::uint32_t> all;
+  for (const auto& list : rows.lists)
+    for (const Place& place : list) all.push_back(place.at);
+  const std::size_t count = std::min(kMost, all.size());
+  EmbeddingMatrix sample(count, rows.centroids.dim());
+  for (std::size_t i = 0; i < count; ++i)
+    std::ranges::copy(rows.vectors.row(all[i * all.size() / count], sample.row(i)),
+                      sample.row(i).begin());
+  const auto index = empty_index(rows, options);
+  auto& coder = dynamic_cast<faiss::IndexIVFPQ&>(*index);
+  coder.pq.cp.min_points_per_centroid = 1;  // few rows are no reason for FAISS to write of
+  coder.train_residual(static_cast<FaissId>(count), sample.data());
+  return coder.pq;
+}
+
+// An index over a share of the lists, which reads them from `rows` as they are.
+std::unique_ptr<faiss::IndexIVF> index_over(const ListedRows& rows, const FaissOptions& options,
+                                            const faiss::ProductQuantizer& codes, Share share) {
+  std::unique_ptr<faiss::IndexIVF> index = empty_index(rows, options);
+  if (options.codes > 0) dynamic_cast<faiss::IndexIVFPQ&>(*index).pq = codes;
   auto own = std::make_unique<RowLists>(rows, *index, share);
   index->ntotal = static_cast<FaissId>(own->compute_ntotal());
   index->replace_invlists(own.release(), /*own=*/true);
@@ -156,6 +188,8 @@ std::unique_ptr<faiss::Index> joined(std::vector<std::unique_ptr<faiss::Index>> 
 class FaissRows final : public RowAccelerator {
  public:
   FaissRows(EmbeddingView rows, const FaissOptions& options) : FaissRows(options) {
+    ensure(options.codes == 0, ErrorKind::kInvalidInput,
+           "putting vectors on a device: codes are of an ivf index, this one is flat");
     for (std::size_t i = 0; i < rows.rows(); ++i) see(rows.row(i));
     check_half();
     const auto share_of = [&](std::size_t i) {
@@ -172,14 +206,21 @@ class FaissRows final : public RowAccelerator {
     for (const auto& list : rows.lists)
       for (const Place& place : list) see(rows.vectors.row(place.at, room));
     check_half();
+    check_codes(rows);
     const auto bytes_on = [&](std::size_t i) {
       std::vector<std::size_t> sizes;
       for (const auto& list : rows.lists) sizes.push_back(share_on(i).size(list.size()));
-      return listed_bytes(sizes, static_cast<std::size_t>(dim) * value_bytes(), dim);
+      return listed_bytes(sizes,
+                          options_.codes > 0 ? static_cast<std::size_t>(options_.codes)
+                                             : static_cast<std::size_t>(dim) * value_bytes(),
+                          dim);
     };
+    std::optional<faiss::ProductQuantizer> codes;
     build(/*successive=*/false, bytes_on, [&](std::size_t i) {
+      if (!codes)
+        codes = options_.codes > 0 ? learn_codes(rows, options_) : faiss::ProductQuantizer();
       return std::make_unique<ListPart>(
-          *devices_, devices_->lists(index_over(rows, options_.half, share_on(i)), i), read_);
+          *devices_, devices_->lists(index_over(rows, options_, *codes, share_on(i)), i), read_);
     });
   }
 
@@ -205,6 +246,7 @@ class FaissRows final : public RowAccelerator {
   }
 
   float slack(std::span<const float> query) const override {
+    if (options_.codes > 0) return std::numeric_limits<float>::infinity();
     constexpr double kUnit = 1.0 / (1 << 24), kHalfUnit = 1.0 / (1 << 11);
     // Rows and queries may be rounded to halves; sums are float32's in any order. Below the normal
     // halves a value is off by 2^-25 at most.
@@ -233,6 +275,20 @@ class FaissRows final : public RowAccelerator {
            "putting vectors on a device: the longest is " +
                std::to_string(std::sqrt(largest_squares_)) +
                ", in half precision 65504 fit; keep them in float32");
+  }
+
+  void check_codes(const ListedRows& rows) const {
+    if (options_.codes == 0) return;
+    std::size_t count = 0;
+    for (const auto& list : rows.lists) count += list.size();
+    ensure(!options_.half && options_.codes > 0 && rows.centroids.dim() % options_.codes == 0 &&
+               count >= 256,
+           ErrorKind::kInvalidInput,
+           "putting vectors on a device: codes of " + std::to_string(options_.codes) +
+               " bytes for " + std::to_string(count) + " vectors of " +
+               std::to_string(rows.centroids.dim()) +
+               " dimensions; give a divisor of the dimensions, at least 256 vectors, and no half "
+               "precision");
   }
 
   // Every device is asked whether its part fits before the first is copied.

@@ -33,16 +33,23 @@ void add_device_options(CLI::App& app, DeviceOptions& options, const char* group
       ->default_str("cpu")
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}).description(""))
       ->group(group);
-  add_device_memory(app, options.memory, group);
+  add_device_sizes(app, options.memory, options.codes, group);
 }
 
-void add_device_memory(CLI::App& app, double& memory, const char* group) {
+void add_device_sizes(CLI::App& app, double& memory, int& codes, const char* group) {
   app.add_option("--device-memory", memory,
                  "what an index and its searches may take of a GPU: up to 1 a share of its free "
                  "memory, above MiB")
       ->type_name("SIZE")
       ->default_str("0.9")
       ->check(CLI::PositiveNumber.description(""))
+      ->group(group);
+  app.add_option("--device-codes", codes,
+                 "keep an ivf index's copy on GPUs in product-quantised codes of so many bytes, a "
+                 "divisor of its dimensions; they miss some answers; 0: none")
+      ->type_name("BYTES")
+      ->default_str("0")
+      ->check(CLI::Range(0, 96).description(""))
       ->group(group);
 }
 

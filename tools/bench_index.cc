@@ -28,6 +28,7 @@ struct BenchArguments {
   std::string device;
   bool half = false, replicas = false;
   double memory = 0.9;
+  int codes = 0;
   int threads = 0;
 };
 
@@ -71,15 +72,18 @@ std::string json_of(const IndexMeasurement& m) {
 // LibTorch's device, and FAISS's where it has one.
 std::vector<IndexBenchOptions::Device> devices_of(const BenchArguments& arguments) {
   const std::string form = arguments.half ? " in half precision" : "";
-  const bool gpu = arguments.device == "cuda";
+  const FaissOptions faiss{.gpu = arguments.device == "cuda",
+                           .half = arguments.half,
+                           .codes = arguments.codes,
+                           .memory = arguments.memory,
+                           .replicas = arguments.replicas};
+  if (arguments.codes > 0)  // of ivf alone
+    return {{fmt::format("{} by FAISS, codes of {} bytes", arguments.device, arguments.codes),
+             {.flat = {}, .ivf = by_faiss(faiss).ivf}}};
   std::vector<IndexBenchOptions::Device> devices = {
       {arguments.device + form, on_device(arguments.device, arguments.half, arguments.memory)}};
-  if (!gpu || faiss_without_gpu().empty())
-    devices.push_back(
-        {arguments.device + " by FAISS" + form, by_faiss({.gpu = gpu,
-                                                          .half = arguments.half,
-                                                          .memory = arguments.memory,
-                                                          .replicas = arguments.replicas})});
+  if (!faiss.gpu || faiss_without_gpu().empty())
+    devices.push_back({arguments.device + " by FAISS" + form, by_faiss(faiss)});
   return devices;
 }
 
@@ -165,7 +169,7 @@ Runner add_bench_index(CLI::App& app, Context& context) {
   app.add_flag("--replicas", arguments->replicas,
                "with several GPUs: FAISS's copy whole on each, in place of a part")
       ->group(group);
-  add_device_memory(app, arguments->memory, group);
+  add_device_sizes(app, arguments->memory, arguments->codes, group);
   app.add_option("--threads", arguments->threads, "threads; 0 takes every core")
       ->type_name("N")
       ->check(CLI::Range(0, 1 << 30).description(""))

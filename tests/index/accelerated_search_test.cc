@@ -143,6 +143,45 @@ TEST(AcceleratedSearch, AsksForMoreWhereScoresTieAndForNoneBeyondWhatADeviceSele
   EXPECT_THAT(asked_for(apart, queries, 2048, "ivf"), ElementsAre());
 }
 
+double found_by_codes(int codes, int devices) {
+  const testing::Vectors data(4000, 24, 8);
+  const auto own = built("ivf", data.matrix), there = built("ivf", data.matrix);
+  accelerate(*there, by_faiss({.gpu = false, .codes = codes, .devices = devices}));
+  const SearchResult expected = own->search(data.queries, 10),
+                     found = there->search(data.queries, 10);
+  int right = 0;
+  for (std::size_t i = 0; i < found.ids.size(); ++i) {
+    const auto row = expected.ids.begin() + static_cast<std::ptrdiff_t>(i / 10 * 10);
+    const auto same = std::find(row, row + 10, found.ids[i]);
+    if (same == row + 10) continue;
+    ++right;
+    EXPECT_EQ(found.scores[i],
+              expected.scores[static_cast<std::size_t>(std::distance(expected.ids.begin(), same))]);
+  }
+  return right / static_cast<double>(found.ids.size());
+}
+
+TEST(AcceleratedSearch, CodesFindMostAnswersAndScoreThemInFloat32) {
+  const double small = found_by_codes(3, 1), large = found_by_codes(12, 1);
+  EXPECT_LT(small, 1);
+  EXPECT_LT(small, large);
+  EXPECT_GT(large, 0.95);
+  EXPECT_GT(found_by_codes(12, 2), 0.95);
+}
+
+TEST(AcceleratedSearch, CodesAreOfAnIvfIndexAndDivideItsDimensions) {
+  const auto refuse = [](const std::string& kind, EmbeddingView rows, const FaissOptions& options,
+                         const std::string& why) {
+    testing::expect_error(
+        ErrorKind::kInvalidInput, [&] { accelerate(*built(kind, rows), by_faiss(options)); }, why);
+  };
+  const EmbeddingMatrix rows = grid(300, 12, 3, 50);
+  refuse("flat", rows, {.gpu = false, .codes = 4}, "this one is flat");
+  refuse("ivf", rows, {.gpu = false, .codes = 5}, "give a divisor");
+  refuse("ivf", rows, {.gpu = false, .half = true, .codes = 4}, "no half precision");
+  refuse("ivf", rows.view().rows(0, 200), {.gpu = false, .codes = 4}, "at least 256 vectors");
+}
+
 TEST(AcceleratedSearch, AnIndexThatIsRefusedIsSearchedOnTheProcessors) {
   const testing::Vectors data(3000, 16, 7);
   for (const std::string kind : {"flat", "ivf"}) {
