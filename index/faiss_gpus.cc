@@ -22,7 +22,9 @@ int devices_seen(std::string& problem) {
   int count = 0;
   const cudaError_t error = cudaGetDeviceCount(&count);
   if (error != cudaSuccess) {
-    problem = std::string("CUDA says '") + cudaGetErrorString(error) + "'";
+    problem = error == cudaErrorInsufficientDriver
+                  ? "no driver of NVIDIA's is here, or one that is older than CUDA 13"
+                  : std::string("CUDA says '") + cudaGetErrorString(error) + "'";
     cudaGetLastError();  // it is told once
     return 0;
   }

@@ -91,6 +91,9 @@ ExitCode run_bench(Context& context, BenchArguments arguments) {
   arguments.bench.validate();
   set_threads(arguments.threads);
   if (!arguments.device.empty()) arguments.bench.devices = devices_of(arguments);
+  const std::string without = arguments.device == "cuda" ? faiss_without_gpu() : std::string();
+  if (!without.empty() && std::ranges::count(arguments.bench.kinds, "ivf") > 0)
+    context.terminal.warn("warning: ivf is measured on the processors: " + without);
   const Vectors vectors = read_vectors(context, arguments);
   Table table("<<>>>>>");
   table.row({"kind", "setting", "batch", "queries/s", fmt::format("recall@{}", arguments.bench.k),
