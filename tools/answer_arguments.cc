@@ -42,7 +42,12 @@ void add_device_sizes(CLI::App& app, double& memory, int& codes, const char* gro
                  "memory, above MiB")
       ->type_name("SIZE")
       ->default_str("0.9")
-      ->check(CLI::PositiveNumber.description(""))
+      ->check(CLI::Validator(
+          [](const std::string& text) {
+            double size = 0;
+            return CLI::detail::lexical_cast(text, size) && size > 0 ? "" : "give more than 0";
+          },
+          ""))
       ->group(group);
   app.add_option("--device-codes", codes,
                  "keep an ivf index's copy on GPUs in product-quantised codes of so many bytes, a "
