@@ -2,6 +2,7 @@
 #include "encoders/device_rows.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/CachingDeviceAllocator.h>
 
 #include <algorithm>
 #include <cmath>
@@ -54,12 +55,10 @@ DeviceRows::DeviceRows(EmbeddingView rows, const std::string& device, bool half)
       impl_->rows.narrow(0, first, count).copy_(all.narrow(0, first, count));
     }
   } catch (const c10::OutOfMemoryError&) {
-    throw Error(
-        ErrorKind::kInvalidInput,
-        "putting vectors on a device: " +
-            std::to_string((rows.rows() * static_cast<std::size_t>(rows.dim()) * (half ? 2 : 4)) >>
-                           20) +
-            " MiB do not fit its memory; keep them in float16 or search on the cpu");
+    throw Error(ErrorKind::kInvalidInput,
+                "putting vectors on a device: " +
+                    std::to_string(bytes_of(rows.rows(), rows.dim(), half) >> 20) +
+                    " MiB do not fit its memory; keep them in float16 or search on the cpu");
   }
 }
 
@@ -113,5 +112,21 @@ float DeviceRows::slack(std::span<const float> query) const {
 }
 
 std::size_t DeviceRows::bytes() const { return impl_->rows.nbytes(); }
+
+std::size_t DeviceRows::bytes_of(std::size_t rows, int dim, bool half) {
+  return rows * static_cast<std::size_t>(dim) * (half ? 2 : sizeof(float));
+}
+
+std::size_t DeviceRows::work_bytes(bool half) {
+  // The scores of a tile, and what choosing the best of them takes.
+  return 2 * static_cast<std::size_t>(kTileScores) * (half ? 2 : sizeof(float));
+}
+
+std::optional<std::size_t> DeviceRows::free_bytes(const std::string& device) {
+  const at::Device where = device_named(device);
+  if (where.is_cpu()) return std::nullopt;
+  at::globalContext().lazyInitDevice(where.type());
+  return c10::getDeviceAllocator(where.type())->getMemoryInfo(where.index()).first;
+}
 
 }  // namespace dexter

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -36,6 +37,11 @@ class DeviceRows {
   // No score of `best` is further from the float32 inner product than this.
   float slack(std::span<const float> query) const;
   std::size_t bytes() const;  // on the device
+  // What a copy of vectors will take, and what its searches may take beside it.
+  static std::size_t bytes_of(std::size_t rows, int dim, bool half);
+  static std::size_t work_bytes(bool half);
+  // Of a GPU; nullopt of the processors. kInvalidInput as the constructor.
+  static std::optional<std::size_t> free_bytes(const std::string& device);
 
  private:
   struct Impl;

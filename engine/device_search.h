@@ -1,17 +1,22 @@
 #pragma once
 
+#include <memory>
 #include <string>
 
+#include "engine/device_options.h"
 #include "index/accelerated_index.h"
 
 namespace dexter {
 
-// Where an index is searched that a store was opened for: `device` is cpu, cuda, or auto, the GPU
-// where there is one and the index is flat.
-bool is_searched_on_device(const std::string& device, const std::string& index_kind);
+// Copies a flat index's vectors to a device of LibTorch's: auto, cpu (to try what a GPU does) or
+// cuda; in half precision where `half`. Searches of the copy take turns. Errors as DeviceRows, and
+// kInvalidInput where copy and searches would take more than `memory` (allowed_bytes).
+Accelerate on_device(const std::string& device, bool half, double memory = 0.9);
 
-// Copies an index's vectors to a device of LibTorch's: auto, cpu (to try what a GPU does) or cuda;
-// in half precision where `half`. Searches of the copy take turns. Errors as DeviceRows.
-Accelerate on_device(const std::string& device, bool half);
+// Lets `index` be searched where `options` say: a flat one through LibTorch, an ivf one through
+// FAISS; in half precision where it keeps no float32. kInvalidInput where cuda is asked for and
+// there is none, or the index is of another kind or does not fit; with auto the processors search
+// it then, and a warning says why where a GPU was there.
+void search_on(const DeviceOptions& options, VectorIndex& index);
 
 }  // namespace dexter

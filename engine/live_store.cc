@@ -71,7 +71,7 @@ class LiveStore::Recording {
   std::uint64_t opening_ = 0;
 };
 
-LiveStore::LiveStore(Catalog catalog, RetrievalEngine engine, std::string device)
+LiveStore::LiveStore(Catalog catalog, RetrievalEngine engine, DeviceOptions device)
     : path_(catalog.path()),
       device_(std::move(device)),
       catalog_(std::move(catalog)),
@@ -79,7 +79,7 @@ LiveStore::LiveStore(Catalog catalog, RetrievalEngine engine, std::string device
       engine_(std::make_shared<const RetrievalEngine>(std::move(engine))) {}
 
 std::unique_ptr<LiveStore> LiveStore::open(const std::filesystem::path& store,
-                                           const std::string& device) {
+                                           const DeviceOptions& device) {
   Catalog catalog = Catalog::open(store, OpenMode::kWrite);
   return std::unique_ptr<LiveStore>(
       new LiveStore(std::move(catalog), RetrievalEngine::open(store, device), device));

@@ -34,7 +34,7 @@ class LiveStore {
 
   // `device` and errors: as RetrievalEngine::open, and Catalog::open for writing.
   static std::unique_ptr<LiveStore> open(const std::filesystem::path& store,
-                                         const std::string& device = "cpu");
+                                         const DeviceOptions& device = {});
 
   // The present state, which never changes: keep the pointer for all of one answer.
   std::shared_ptr<const RetrievalEngine> engine() const;
@@ -77,7 +77,7 @@ class LiveStore {
   struct Put;
   class Recording;
   using LabelsByKey = std::unordered_map<std::string, std::optional<Label>>;
-  LiveStore(Catalog catalog, RetrievalEngine engine, std::string device);
+  LiveStore(Catalog catalog, RetrievalEngine engine, DeviceOptions device);
   void require_room(std::uint64_t bytes) const;
   void require_open();
   template <class Change>
@@ -93,7 +93,7 @@ class LiveStore {
   GenerationInfo write_generation(const Recording& recording, const Progress& progress);
 
   const std::filesystem::path path_;
-  const std::string device_;
+  const DeviceOptions device_;
 
   mutable std::mutex writing_;      // guards those below; never held while encoding or indexing
   std::optional<Catalog> catalog_;  // none where it could not be opened again

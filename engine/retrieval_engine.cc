@@ -45,15 +45,15 @@ std::unique_ptr<Encoder> checked_encoder(const Catalog& catalog, const Generatio
 }
 
 std::unique_ptr<VectorIndex> checked_index(const Catalog& catalog, const GenerationInfo& generation,
-                                           int dim, const std::string& device) {
+                                           int dim, const DeviceOptions& device) {
   std::unique_ptr<VectorIndex> index = load_index(catalog.path(), generation.label_index);
   const IndexDescription description = index->describe();
   ensure(description.size == 0 || description.dim == dim, ErrorKind::kIncompatible,
          fmt::format("opening generation {}: the index holds {}-d vectors but the encoder gives "
                      "{}-d; run `dexter index` with this encoder",
                      generation.number, description.dim, dim));
-  if (!is_searched_on_device(device, description.options.kind)) return index;
-  return accelerated(std::move(index), on_device(device, description.options.storage != "float32"));
+  search_on(device, *index);
+  return index;
 }
 
 // Null where the store has too many labels to keep in memory.
@@ -190,7 +190,7 @@ RetrievalEngine::RetrievalEngine(RetrievalEngine&&) noexcept = default;
 RetrievalEngine& RetrievalEngine::operator=(RetrievalEngine&&) noexcept = default;
 
 RetrievalEngine RetrievalEngine::open(const std::filesystem::path& store,
-                                      const std::string& device) {
+                                      const DeviceOptions& device) {
   for (int attempt = 1;; ++attempt) {
     Catalog catalog = Catalog::open(store, OpenMode::kRead);
     const Manifest seen = catalog.manifest();

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/changed_labels.h"
+#include "engine/device_options.h"
 #include "index/vector_index.h"
 #include "storage/catalog.h"
 #include "storage/embedding_matrix.h"
@@ -42,11 +43,9 @@ struct AnswerOptions {
 // store that another process changes meanwhile is answered from as it was at opening.
 class RetrievalEngine {
  public:
-  // `device` is where a flat index is searched, with the same answers: cpu, cuda or auto (see
-  // device_search.h). Errors: kNotFound where the store has no generation yet (says which command
+  // Errors: kNotFound where the store has no generation yet (says which command
   // to run); kIncompatible, kCorrupt as the parts; kInvalidInput as device_search.h.
-  static RetrievalEngine open(const std::filesystem::path& store,
-                              const std::string& device = "cpu");
+  static RetrievalEngine open(const std::filesystem::path& store, const DeviceOptions& device = {});
   // The same generation after further changes, made in this order, which leave `label_count` labels
   // in the store. Shares what did not change; costs as LabelSearch::with. kIncompatible as `open`.
   RetrievalEngine with(std::vector<ChangedLabel> changes, std::uint64_t label_count) const;

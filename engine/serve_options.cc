@@ -36,8 +36,14 @@ void ServeOptions::validate() const {
   check_range("idle_ms", idle_ms, 1, kDay);
   check_range("grace_ms", grace_ms, 0, kDay);
   check_range("drain_ms", drain_ms, 0, kDay);
-  ensure(device == "cpu" || device == "cuda", ErrorKind::kInvalidInput,
-         fmt::format("checking options: serve.device is '{}', but must be cpu or cuda", device));
+  ensure(search.name == "cpu" || search.name == "cuda" || search.name == "auto",
+         ErrorKind::kInvalidInput,
+         fmt::format("checking options: serve.device is '{}', but must be cpu, cuda or auto",
+                     search.name));
+  ensure(search.memory > 0, ErrorKind::kInvalidInput,
+         fmt::format("checking options: serve.device_memory is {}, but must be above 0",
+                     search.memory));
+  check_range("device_codes", search.codes, 0, 96);
   check_range("max_k", max_k, 1, kMany);
   check_range("max_offset", max_offset, 0, 1 << 30);
   check_range("max_texts", max_texts, 1, kMany);

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "engine/device_options.h"
+
 namespace dexter {
 
 // How `dexter serve` listens, what it takes at most, and how it batches. A request beyond a limit
@@ -30,7 +32,7 @@ struct ServeOptions {
   int grace_ms = 0;
   int drain_ms = 30000;
 
-  std::string device = "cpu";  // where a flat index is searched: cpu or cuda
+  DeviceOptions search;  // where a flat or ivf index is searched
   int max_k = 2048;
   int max_offset = 100000;
   int max_texts = 1024;
@@ -83,7 +85,12 @@ void visit(Visitor& v, ServeOptions& o) {
   v("grace_ms", o.grace_ms,
     "time for a proxy to notice that the server stops, while requests are still taken");
   v("drain_ms", o.drain_ms, "time for requests in flight to end when the server stops");
-  v("device", o.device, "where a flat index is searched: cpu or cuda");
+  v("device", o.search.name, "where a flat or ivf index is searched: cpu, cuda, or auto");
+  v("device_memory", o.search.memory,
+    "what an index may take of a GPU: up to 1 a share of its free memory, above MiB");
+  v("device_replicas", o.search.replicas, "ivf on several GPUs: all of it on each, not a part");
+  v("device_codes", o.search.codes,
+    "ivf on GPUs: bytes of a vector in product-quantised codes, which miss some answers; 0: none");
   v("max_k", o.max_k, "labels that a query may ask for");
   v("max_offset", o.max_offset, "better labels that a query may pass over, page by page");
   v("max_texts", o.max_texts, "texts of one request");

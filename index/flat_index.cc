@@ -1,9 +1,5 @@
 // Exact search over all rows.
-#include <numeric>
-
-#include <spdlog/fmt/fmt.h>
-
-#include "index/accelerated_index.h"
+#include "index/accelerated_search.h"
 #include "index/bounded_scan.h"
 #include "index/gather_scan.h"
 #include "index/ranked_index.h"
@@ -25,21 +21,29 @@ class FlatIndex final : public RankedIndex {
         rows_(this->core().options.storage, *reader_, this->core().ids.size(), this->core().dim,
               bytes_) {}
 
-  void use(const Accelerate& accelerate) {
+  void use(const Accelerate& by) override {
+    if (!by.flat) RankedIndex::use(by);
+    accelerator_.reset();  // before the next takes memory
     if (rows_.size() == 0) return;
     if (rows_.source().in_place()) {
-      accelerator_ = accelerate({rows_.source().row(0, {}).data(), rows_.size(), core().dim});
+      accelerator_ = by.flat({rows_.source().row(0, {}).data(), rows_.size(), core().dim});
       return;
     }
     EmbeddingMatrix all(rows_.size(), core().dim);
-    for (std::size_t i = 0; i < all.rows(); ++i) rows_.source().row(i, all.row(i));
-    accelerator_ = accelerate(all);
+    for (std::size_t i = 0; i < all.rows(); ++i)
+      std::ranges::copy(rows_.source().row(i, all.row(i)), all.row(i).begin());
+    accelerator_ = by.flat(all);
   }
 
  protected:
   std::vector<Hit> hits(EmbeddingView queries, int k, const SearchOptions&) const override {
-    if (accelerator_) return accelerated_hits(queries, static_cast<std::size_t>(k));
-    return bounded_scan(queries, k, {&bytes_, rows_.source()});
+    const auto scan = [&](EmbeddingView some) {
+      return bounded_scan(some, k, {&bytes_, rows_.source()});
+    };
+    if (!accelerator_) return scan(queries);
+    return accelerated_hits(
+        *accelerator_, {rows_.source(), rows_.size(), {}}, queries, static_cast<std::size_t>(k), {},
+        [&](std::span<const std::size_t> rest) { return scan(rows_of(queries, rest)); });
   }
   std::vector<std::vector<Hit>> exact_hits(
       EmbeddingView queries, const Wanted& wanted,
@@ -60,70 +64,13 @@ class FlatIndex final : public RankedIndex {
   }
 
  private:
-  std::vector<Hit> accelerated_hits(EmbeddingView queries, std::size_t k) const;
-  // Fills the k best of a query from its share of what was found; false where a row that was not
-  // found may be among them.
-  bool settle(std::span<const float> query, const RowAccelerator::Found& found, std::size_t first,
-              std::size_t count, std::span<Hit> best) const;
-
   std::shared_ptr<const SectionFileReader> reader_;
   ByteRows bytes_;
   RowStore rows_;
   std::unique_ptr<const RowAccelerator> accelerator_;
 };
 
-bool FlatIndex::settle(std::span<const float> query, const RowAccelerator::Found& found,
-                       std::size_t first, std::size_t count, std::span<Hit> best) const {
-  std::vector<Place> places(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto row = static_cast<std::uint32_t>(found.rows[first + i]);
-    places[i] = {row, row};
-  }
-  rescore(query, rows_.source(), places, best);
-  return count == rows_.size() ||
-         best.back().score > found.scores[first + count - 1] + accelerator_->slack(query);
-}
-
-std::vector<Hit> FlatIndex::accelerated_hits(EmbeddingView queries, std::size_t k) const {
-  std::vector<Hit> best(queries.rows() * k);
-  std::vector<std::size_t> pending(queries.rows());
-  std::iota(pending.begin(), pending.end(), std::size_t{0});
-  EmbeddingMatrix gathered;
-  for (std::size_t count = std::min(rows_.size(), k + 16 + k / 8); !pending.empty();
-       count = std::min(rows_.size(), 4 * count)) {
-    const RowAccelerator::Found found = accelerator_->best(queries, count);
-    std::vector<char> open(pending.size());
-#pragma omp parallel for schedule(dynamic) if (pending.size() > 1)
-    for (std::size_t i = 0; i < pending.size(); ++i)
-      open[i] = settle(queries.row(i), found, i * count, count,
-                       std::span(best).subspan(pending[i] * k, k))
-                    ? 0
-                    : 1;
-    std::vector<std::size_t> rest, again;
-    for (std::size_t i = 0; i < pending.size(); ++i)
-      if (open[i] != 0) rest.push_back(pending[i]), again.push_back(i);
-    EmbeddingMatrix next(again.size(), queries.dim());
-    for (std::size_t i = 0; i < again.size(); ++i)
-      std::ranges::copy(queries.row(again[i]), next.row(i).begin());
-    gathered = std::move(next);
-    queries = gathered;
-    pending = std::move(rest);
-  }
-  return best;
-}
-
 }  // namespace
-
-std::unique_ptr<VectorIndex> accelerated(std::unique_ptr<VectorIndex> index,
-                                         const Accelerate& accelerate) {
-  auto* const flat = dynamic_cast<FlatIndex*>(index.get());
-  ensure(flat != nullptr, ErrorKind::kInvalidInput,
-         fmt::format("searching on other hardware: the index is {}, but only a flat one can be "
-                     "searched there; build it with the kind flat",
-                     index->describe().kind));
-  flat->use(accelerate);
-  return index;
-}
 
 std::unique_ptr<VectorIndex> build_flat_index(IndexCore core, const SortedRows& rows,
                                               EmbeddingView) {

@@ -79,6 +79,17 @@ Subject filtered(double share, EmbeddingView base, EmbeddingView queries, int k,
   return subject;
 }
 
+// Those that take the kind, or one without a name, the processors.
+std::vector<IndexBenchOptions::Device> devices_for(
+    const std::string& kind, const std::vector<IndexBenchOptions::Device>& devices) {
+  std::vector<IndexBenchOptions::Device> able;
+  for (const auto& device : devices)
+    if ((kind == "flat" && device.accelerate.flat) || (kind == "ivf" && device.accelerate.ivf))
+      able.push_back(device);
+  if (able.empty()) able.emplace_back();
+  return able;
+}
+
 // Best of some passes over the queries.
 void measure_search(const VectorIndex& index, EmbeddingView queries, int k, int batch,
                     const Subject& subject, IndexMeasurement& measurement) {
@@ -134,26 +145,31 @@ void measure_indexes(const IndexBenchOptions& options, EmbeddingView base, Embed
   for (const std::string& kind : options.kinds) {
     IndexOptions wanted = options.index;
     wanted.kind = kind;
-    const Clock::time_point start = Clock::now();
-    auto index = build_index(wanted, base, ids, tuning);
-    const bool on_device = kind == "flat" && options.accelerate != nullptr;
-    if (on_device) index = accelerated(std::move(index), options.accelerate);
-    const double build_seconds = seconds_since(start);
+    Clock::time_point start = Clock::now();
+    const auto index = build_index(wanted, base, ids, tuning);
+    const double own_seconds = seconds_since(start);
     const IndexDescription built = index->describe();
-    for (const Subject& subject : subjects)
-      for (const int batch : options.batches) {
-        const std::size_t count =
-            batch == 1 ? std::min(kMostSingles, measured.rows()) : measured.rows();
-        IndexMeasurement measurement{
-            .kind = built.kind,
-            .setting = setting_of(built.options) + (on_device ? ", on " + options.device : ""),
-            .batch = batch,
-            .filter = subject.filter,
-            .build_seconds = build_seconds,
-            .bytes_per_vector = static_cast<double>(built.bytes) / static_cast<double>(built.size)};
-        measure_search(*index, measured.rows(0, count), options.k, batch, subject, measurement);
-        report(measurement);
-      }
+    for (const IndexBenchOptions::Device& device : devices_for(built.kind, options.devices)) {
+      start = Clock::now();
+      if (!device.name.empty()) accelerate(*index, device.accelerate);
+      const double build_seconds = own_seconds + seconds_since(start);
+      for (const Subject& subject : subjects)
+        for (const int batch : options.batches) {
+          const std::size_t count =
+              batch == 1 ? std::min(kMostSingles, measured.rows()) : measured.rows();
+          IndexMeasurement measurement{
+              .kind = built.kind,
+              .setting =
+                  setting_of(built.options) + (device.name.empty() ? "" : ", on " + device.name),
+              .batch = batch,
+              .filter = subject.filter,
+              .build_seconds = build_seconds,
+              .bytes_per_vector =
+                  static_cast<double>(built.bytes) / static_cast<double>(built.size)};
+          measure_search(*index, measured.rows(0, count), options.k, batch, subject, measurement);
+          report(measurement);
+        }
+    }
   }
 }
 

@@ -28,9 +28,14 @@ struct IndexBenchOptions {
   std::vector<int> batches = {1, 64};
   double filter = 1;   // below 1: each search is measured again among this share of the vectors
   IndexOptions index;  // of each kind; `kind` is not read
-  std::string device = {};     // where flat searches, for `setting`; empty: the processors
-  Accelerate accelerate = {};  // of that device
-  void validate() const;       // kInvalidInput
+  // Where kinds are measured that an entry takes, one after the other; no entry takes a kind: on
+  // the processors.
+  struct Device {
+    std::string name;  // for `setting`
+    Accelerate accelerate;
+  };
+  std::vector<Device> devices = {};
+  void validate() const;  // kInvalidInput
 };
 
 // Measures each kind in each batch size over `base` [rows x dim] with `queries` [n x dim]. Settings

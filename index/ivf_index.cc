@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <optional>
 
 #include <spdlog/fmt/fmt.h>
 
+#include "index/accelerated_search.h"
 #include "index/bounded_scan.h"
 #include "index/faiss_errors.h"
 #include "index/gather_scan.h"
@@ -82,6 +84,7 @@ class IvfIndex final : public RankedIndex {
     measure(rows, queries,
             {"probes", &IndexOptions::probes, &SearchOptions::probes, 1, core().options.lists});
   }
+  void use(const Accelerate& by) override;
 
  protected:
   std::vector<Hit> hits(EmbeddingView queries, int k, const SearchOptions& options) const override;
@@ -120,7 +123,23 @@ class IvfIndex final : public RankedIndex {
   ByteRows bytes_;
   std::optional<RowStore> rows_;         // by place
   std::vector<std::uint32_t> place_of_;  // each row
+  std::unique_ptr<const RowAccelerator> accelerator_;
 };
+
+void IvfIndex::use(const Accelerate& by) {
+  if (!by.ivf) RankedIndex::use(by);
+  accelerator_.reset();  // before the next takes memory
+  if (place_of_.empty()) return;
+  ListedRows rows{centroids_, rows_->source(), {}};
+  for (std::size_t list = 0; list + 1 < lists_.begins.size(); ++list) {
+    auto& places = rows.lists.emplace_back();
+    const std::size_t end = lists_.begins[list + 1] * kLanes;
+    for (std::size_t at = lists_.begins[list] * kLanes; at < end; ++at)
+      if (lists_.slots[at] != kNoRow)
+        places.push_back({static_cast<std::uint32_t>(at), lists_.slots[at]});
+  }
+  accelerator_ = by.ivf(rows);
+}
 
 std::vector<Hit> IvfIndex::hits(EmbeddingView queries, int k, const SearchOptions& options) const {
   const int asked = options.probes > 0 ? options.probes : core().options.probes;
@@ -129,15 +148,23 @@ std::vector<Hit> IvfIndex::hits(EmbeddingView queries, int k, const SearchOption
   const std::vector<Hit> nearest = bounded_scan(queries, probes, {&centroid_bytes_, centroids_});
   const auto each = static_cast<std::size_t>(probes), width = static_cast<std::size_t>(k);
   const BoundedRows rows{&bytes_, rows_->source(), lists_.slots};
-  std::vector<Hit> best(queries.rows() * width);
-#pragma omp parallel for schedule(dynamic) if (queries.rows() > 1)
-  for (std::size_t i = 0; i < queries.rows(); ++i) {
-    std::vector<BlockRange> ranges;
-    for (const Hit& list : std::span(nearest).subspan(i * each, each))
-      ranges.push_back({lists_.begins[list.row], lists_.begins[list.row + 1]});
-    bounded_scan(queries.row(i), rows, ranges, std::span(best).subspan(i * width, width));
-  }
-  return best;
+  const auto scan = [&](std::span<const std::size_t> some) {
+    std::vector<Hit> best(some.size() * width);
+#pragma omp parallel for schedule(dynamic) if (some.size() > 1)
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      std::vector<BlockRange> ranges;
+      for (const Hit& list : std::span(nearest).subspan(some[i] * each, each))
+        ranges.push_back({lists_.begins[list.row], lists_.begins[list.row + 1]});
+      bounded_scan(queries.row(some[i]), rows, ranges, std::span(best).subspan(i * width, width));
+    }
+    return best;
+  };
+  if (accelerator_)
+    return accelerated_hits(*accelerator_, {rows_->source(), place_of_.size(), place_of_}, queries,
+                            width, nearest, scan);
+  std::vector<std::size_t> all(queries.rows());
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  return scan(all);
 }
 
 std::vector<std::vector<Hit>> IvfIndex::exact_hits(

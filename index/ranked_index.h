@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "index/accelerated_index.h"
 #include "index/contenders.h"
 #include "index/vector_index.h"
 #include "storage/error.h"
@@ -47,7 +48,7 @@ void check_queries(EmbeddingView queries, const IndexCore& core, std::string_vie
 
 // Inner base of every kind: a search checks the queries, asks the kind for rows and turns them into
 // ids; a file holds the sections "about" (names and values, a line each), "reason", "ids" and the
-// kind's own. Immutable once built or loaded.
+// kind's own. Immutable once built or loaded, and told what to search with.
 class RankedIndex : public VectorIndex {
  public:
   static constexpr std::uint32_t kFileVersion = 3;
@@ -58,6 +59,8 @@ class RankedIndex : public VectorIndex {
                            const SearchOptions& options) const final;
   IndexDescription describe() const final;
   FileRef save(const std::filesystem::path& file, const std::filesystem::path& root) const final;
+  // As accelerate(); kInvalidInput where the kind or `by` cannot.
+  virtual void use(const Accelerate& by);
 
  protected:
   explicit RankedIndex(IndexCore core) : core_(std::move(core)) {}

@@ -25,4 +25,37 @@ void add_answer_options(CLI::App& app, AnswerOptions& options, const char* group
       ->group(group);
 }
 
+void add_device_options(CLI::App& app, DeviceOptions& options, const char* group) {
+  app.add_option("--device", options.name,
+                 "where a flat or ivf index is searched: cpu, cuda, or auto, the GPU where there "
+                 "is one")
+      ->type_name("DEVICE")
+      ->default_str("cpu")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}).description(""))
+      ->group(group);
+  add_device_sizes(app, options.memory, options.codes, group);
+}
+
+void add_device_sizes(CLI::App& app, double& memory, int& codes, const char* group) {
+  app.add_option("--device-memory", memory,
+                 "what an index and its searches may take of a GPU: up to 1 a share of its free "
+                 "memory, above MiB")
+      ->type_name("SIZE")
+      ->default_str("0.9")
+      ->check(CLI::Validator(
+          [](const std::string& text) {
+            double size = 0;
+            return CLI::detail::lexical_cast(text, size) && size > 0 ? "" : "give more than 0";
+          },
+          ""))
+      ->group(group);
+  app.add_option("--device-codes", codes,
+                 "keep an ivf index's copy on GPUs in product-quantised codes of so many bytes, a "
+                 "divisor of its dimensions; they miss some answers; 0: none")
+      ->type_name("BYTES")
+      ->default_str("0")
+      ->check(CLI::Range(0, 96).description(""))
+      ->group(group);
+}
+
 }  // namespace dexter

@@ -7,7 +7,9 @@
 
 #include "engine/device_search.h"
 #include "engine/retrieval_engine.h"
+#include "index/faiss_search.h"
 #include "index/index_bench.h"
+#include "tools/answer_arguments.h"
 #include "tools/evaluation_source.h"
 #include "tools/figures.h"
 #include "tools/json_output.h"
@@ -24,7 +26,9 @@ struct BenchArguments {
   std::filesystem::path base, queries;
   IndexBenchOptions bench;
   std::string device;
-  bool half = false;
+  bool half = false, replicas = false;
+  double memory = 0.9;
+  int codes = 0;
   int threads = 0;
 };
 
@@ -65,13 +69,31 @@ std::string json_of(const IndexMeasurement& m) {
                     {"bytes_per_vector", m.bytes_per_vector}});
 }
 
+// LibTorch's device, and FAISS's where it has one.
+std::vector<IndexBenchOptions::Device> devices_of(const BenchArguments& arguments) {
+  const std::string form = arguments.half ? " in half precision" : "";
+  const FaissOptions faiss{.gpu = arguments.device == "cuda",
+                           .half = arguments.half,
+                           .codes = arguments.codes,
+                           .memory = arguments.memory,
+                           .replicas = arguments.replicas};
+  if (arguments.codes > 0)  // of ivf alone
+    return {{fmt::format("{} by FAISS, codes of {} bytes", arguments.device, arguments.codes),
+             {.flat = {}, .ivf = by_faiss(faiss).ivf}}};
+  std::vector<IndexBenchOptions::Device> devices = {
+      {arguments.device + form, on_device(arguments.device, arguments.half, arguments.memory)}};
+  if (!faiss.gpu || faiss_without_gpu().empty())
+    devices.push_back({arguments.device + " by FAISS" + form, by_faiss(faiss)});
+  return devices;
+}
+
 ExitCode run_bench(Context& context, BenchArguments arguments) {
   arguments.bench.validate();
   set_threads(arguments.threads);
-  if (!arguments.device.empty()) {
-    arguments.bench.device = arguments.device + (arguments.half ? " in half precision" : "");
-    arguments.bench.accelerate = on_device(arguments.device, arguments.half);
-  }
+  if (!arguments.device.empty()) arguments.bench.devices = devices_of(arguments);
+  const std::string without = arguments.device == "cuda" ? faiss_without_gpu() : std::string();
+  if (!without.empty() && std::ranges::count(arguments.bench.kinds, "ivf") > 0)
+    context.terminal.warn("warning: ivf is measured on the processors: " + without);
   const Vectors vectors = read_vectors(context, arguments);
   Table table("<<>>>>>");
   table.row({"kind", "setting", "batch", "queries/s", fmt::format("recall@{}", arguments.bench.k),
@@ -141,12 +163,16 @@ Runner add_bench_index(CLI::App& app, Context& context) {
       ->group(group);
   app.add_option(
          "--device", arguments->device,
-         "let flat search on a device of LibTorch's, with the same answers: cuda, or cpu to "
-         "try it without a GPU")
+         "let flat search on a device of LibTorch's, and flat and ivf on FAISS's, with the same "
+         "answers: cuda, or cpu to try it without a GPU")
       ->type_name("DEVICE")
       ->check(CLI::IsMember({"cuda", "cpu"}).description(""))
       ->group(group);
   app.add_flag("--half", arguments->half, "keep the device's copy in half precision")->group(group);
+  app.add_flag("--replicas", arguments->replicas,
+               "with several GPUs: FAISS's copy whole on each, in place of a part")
+      ->group(group);
+  add_device_sizes(app, arguments->memory, arguments->codes, group);
   app.add_option("--threads", arguments->threads, "threads; 0 takes every core")
       ->type_name("N")
       ->check(CLI::Range(0, 1 << 30).description(""))

@@ -23,6 +23,7 @@ BELOW = {
 LIBRARIES = {
     "RocksDB": (r"rocksdb/", r"storage/\w+\.cc"),
     "FAISS": (r"faiss/", r"index/\w+\.(cc|h)"),
+    "CUDA": (r"cuda_runtime", r"index/faiss_gpus\.cc"),
     "LibTorch": (r"(torch|ATen|c10|caffe2)/", r"encoders/\w+\.(cc|h)|tools/threads\.cc"),
     "Boost.Asio and Beast": (r"boost/(asio|beast)", r"engine/http_(client|server|session|stream)\.(cc|h)|tests/fuzz/\w+\.cc"),
     "prometheus-cpp": (r"prometheus/", r"engine/server_metrics\.cc"),

@@ -29,7 +29,7 @@ struct EvalArguments {
   std::vector<double> propensity;
   std::filesystem::path page;
   AnswerOptions answer;
-  std::string device = "cpu";
+  DeviceOptions device;
   int threads = 0;
 };
 
@@ -191,11 +191,7 @@ Runner add_eval(CLI::App& app, Context& context) {
   app.add_option("--report", arguments->page, "also write a page with plots, one file of HTML")
       ->type_name("FILE.html")
       ->group(figures);
-  app.add_option("--device", arguments->device, "where a flat index is searched: cpu or cuda")
-      ->type_name("DEVICE")
-      ->default_str("cpu")
-      ->check(CLI::IsMember({"cpu", "cuda"}).description(""))
-      ->group("General");
+  add_device_options(app, arguments->device, "General");
   app.add_option("--threads", arguments->threads, "threads; 0 takes every core")
       ->type_name("N")
       ->check(CLI::Range(0, 1 << 30).description(""))

@@ -30,7 +30,7 @@ struct QueryArguments {
   LabelQuery query;
   std::optional<double> threshold;
   std::string space = "labels";
-  std::string device = "cpu";
+  DeviceOptions device;
   int threads = 0;
   std::string url;
   std::filesystem::path key_file;
@@ -105,7 +105,7 @@ std::unique_ptr<QuerySource> source_of(const Context& context, const QueryArgume
          "--api-key-file is given without --url; a store asks for no key");
   ensure(!remote || arguments.threads == 0, ErrorKind::kInvalidInput,
          "--threads is given with --url; how many threads a server uses is its own affair");
-  ensure(!remote || arguments.device == "cpu", ErrorKind::kInvalidInput,
+  ensure(!remote || arguments.device.name == "cpu", ErrorKind::kInvalidInput,
          "--device is given with --url; where a server searches is its own affair");
   if (remote)
     return connect_to_server(parse_server_url(arguments.url), {.api_key = api_key_of(arguments)},
@@ -196,12 +196,7 @@ Runner add_query(CLI::App& app, Context& context) {
          "of the environment")
       ->type_name("FILE")
       ->group(server);
-  app.add_option("--device", arguments->device,
-                 "where a flat index is searched: cpu, cuda, or auto, the GPU where there is one")
-      ->type_name("DEVICE")
-      ->default_str("cpu")
-      ->check(CLI::IsMember({"auto", "cpu", "cuda"}).description(""))
-      ->group("General");
+  add_device_options(app, arguments->device, "General");
   app.add_option("--threads", arguments->threads, "threads; 0 takes every core")
       ->type_name("N")
       ->check(CLI::Range(0, 1 << 30).description(""))

@@ -18,7 +18,7 @@ namespace json = boost::json;
 
 class StoreSource : public QuerySource {
  public:
-  StoreSource(const std::filesystem::path& store, const std::string& device, LabelQuery query)
+  StoreSource(const std::filesystem::path& store, const DeviceOptions& device, LabelQuery query)
       : engine_(RetrievalEngine::open(store, device)), query_(std::move(query)) {
     if (!query_.only.empty()) query_.answer.search.only = engine_.ids_of(query_.only);
   }
@@ -164,7 +164,7 @@ std::string why_empty(const LabelQuery& query) {
 }
 
 std::unique_ptr<QuerySource> open_store(const std::filesystem::path& store,
-                                        const std::string& device, LabelQuery query) {
+                                        const DeviceOptions& device, LabelQuery query) {
   return std::make_unique<StoreSource>(store, device, std::move(query));
 }
 

@@ -53,7 +53,7 @@ class QuerySource {
 
 // `device` and errors: as RetrievalEngine::open, and ids_of.
 std::unique_ptr<QuerySource> open_store(const std::filesystem::path& store,
-                                        const std::string& device, LabelQuery query);
+                                        const DeviceOptions& device, LabelQuery query);
 // Reads labels without their texts. Errors: as HttpClient::ask, here and in every answer.
 std::unique_ptr<QuerySource> connect_to_server(const ServerUrl& url, ClientOptions options,
                                                LabelQuery query);

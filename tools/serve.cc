@@ -31,13 +31,14 @@ ExitCode run_serve(Context& context, const ConfigArguments& arguments) {
 
 Runner add_serve(CLI::App& app, Context& context) {
   const auto arguments = std::make_shared<ConfigArguments>();
-  arguments->add_to(
-      app, {{"--host", "serve.host", "ADDRESS", "IP address to listen on"},
-            {"--port", "serve.port", "N", "port to listen on; 0 takes a free one"},
-            {"--api-key-file", "serve.api_key_file", "FILE",
-             "keys that are taken, one a line; see below"},
-            {"--device", "serve.device", "DEVICE", "where a flat index is searched: cpu or cuda"},
-            {"--threads", "runtime.threads", "N", "cores to use; 0 takes every core"}});
+  arguments->add_to(app,
+                    {{"--host", "serve.host", "ADDRESS", "IP address to listen on"},
+                     {"--port", "serve.port", "N", "port to listen on; 0 takes a free one"},
+                     {"--api-key-file", "serve.api_key_file", "FILE",
+                      "keys that are taken, one a line; see below"},
+                     {"--device", "serve.device", "DEVICE",
+                      "where a flat or ivf index is searched: cpu, cuda, or auto"},
+                     {"--threads", "runtime.threads", "N", "cores to use; 0 takes every core"}});
   return [arguments, &context] { return run_serve(context, *arguments); };
 }
 

@@ -57,10 +57,10 @@ Service::Service(std::filesystem::path store, ConfigSource configs, const std::s
       demos_(open_demos(path_)),
       has_labels_(has_labels(path_, demos_ != nullptr)),
       live_(config_.serve.read_only || !has_labels_ ? nullptr
-                                                    : LiveStore::open(path_, config_.serve.device)),
+                                                    : LiveStore::open(path_, config_.serve.search)),
       read_(live_ || !has_labels_ ? nullptr
                                   : std::make_shared<const RetrievalEngine>(
-                                        RetrievalEngine::open(path_, config_.serve.device))),
+                                        RetrievalEngine::open(path_, config_.serve.search))),
       choosers_(config_.serve.workers, config_.serve.queue,
                 [threads = std::max(1, cores_ / config_.serve.workers)] { set_threads(threads); }),
       demo_parts_{.retriever = [this] { return demos(); }, .choosers = choosers_},
@@ -162,7 +162,7 @@ void Service::read_again() {
   std::shared_ptr<const RetrievalEngine> next;
   if (read_)
     next =
-        std::make_shared<const RetrievalEngine>(RetrievalEngine::open(path_, config.serve.device));
+        std::make_shared<const RetrievalEngine>(RetrievalEngine::open(path_, config.serve.search));
   auto next_demos = open_demos(path_);
   HttpServer::check(config.serve);
   keys_.reload();

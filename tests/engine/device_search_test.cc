@@ -29,7 +29,7 @@ class DeviceSearch : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
     try {
-      on_device(GetParam(), false)(matrix(1, 2, 1, 3));
+      on_device(GetParam(), false).flat(matrix(1, 2, 1, 3));
     } catch (const Error& e) {
       GTEST_SKIP() << e.what();
     }
@@ -50,7 +50,8 @@ TEST_P(DeviceSearch, AnswersBitForBitAsTheProcessors) {
         const EmbeddingMatrix rows = matrix(3000, 17, 3, values),
                               queries = matrix(9, 17, 4, values);
         const auto own = flat(rows, storage);
-        const auto there = accelerated(flat(rows, storage), on_device(GetParam(), half));
+        const auto there = flat(rows, storage);
+        accelerate(*there, on_device(GetParam(), half));
         for (const int k : {1, 10, 400, 2999, 3000}) {
           const SearchResult expected = own->search(queries, k), found = there->search(queries, k);
           EXPECT_EQ(found.ids, expected.ids) << storage << half << values << " " << k;
@@ -62,7 +63,8 @@ TEST_P(DeviceSearch, AnswersBitForBitAsTheProcessors) {
 TEST_P(DeviceSearch, LeavesFilteredAndRangeSearchesExact) {
   const EmbeddingMatrix rows = matrix(500, 8, 3, 50), queries = matrix(4, 8, 4, 50);
   const auto own = flat(rows, "float32");
-  const auto there = accelerated(flat(rows, "float32"), on_device(GetParam(), true));
+  const auto there = flat(rows, "float32");
+  accelerate(*there, on_device(GetParam(), true));
   const SearchOptions only{.only = std::make_shared<IdSet>(std::vector<std::int64_t>{9, 80, 300})};
   EXPECT_EQ(there->search(queries, 2, only).ids, own->search(queries, 2, only).ids);
   EXPECT_EQ(there->search_above(queries, 0.2F).ids, own->search_above(queries, 0.2F).ids);
@@ -74,10 +76,10 @@ TEST(DeviceSearchOf, TakesFlatIndexesAlone) {
   std::iota(ids.begin(), ids.end(), 0);
   testing::expect_error(
       ErrorKind::kInvalidInput,
-      [&] { accelerated(build_index({.kind = "hnsw"}, rows, ids), on_device("cpu", false)); },
+      [&] { accelerate(*build_index({.kind = "hnsw"}, rows, ids), on_device("cpu", false)); },
       "the index is hnsw");
-  const auto empty = accelerated(build_index({.kind = "flat"}, EmbeddingMatrix(0, 4), {}),
-                                 on_device("cpu", false));
+  const auto empty = build_index({.kind = "flat"}, EmbeddingMatrix(0, 4), {});
+  accelerate(*empty, on_device("cpu", false));
   EXPECT_THAT(empty->search(rows.view().rows(0, 1), 2).ids, ::testing::Each(kNoId));
 }
 
@@ -87,7 +89,7 @@ TEST(DeviceSearchOf, AStoreAnswersTheSameOnAGpuOrSaysThatNoneIsThere) {
   const std::vector<std::string> texts = {"rain and wind delayed every train"};
   const LabelRanking own = RetrievalEngine::open(store).rank(texts, 5)[0];
   try {
-    const LabelRanking there = RetrievalEngine::open(store, "cuda").rank(texts, 5)[0];
+    const LabelRanking there = RetrievalEngine::open(store, {.name = "cuda"}).rank(texts, 5)[0];
     ASSERT_EQ(there.size(), own.size());
     for (std::size_t i = 0; i < own.size(); ++i) EXPECT_EQ(there[i].score, own[i].score);
   } catch (const Error& e) {
@@ -100,7 +102,7 @@ TEST(DeviceSearchOf, RefusesWhatHalfPrecisionCannotHold) {
   EmbeddingMatrix rows(1, 2);
   rows.row(0)[0] = 70'000;
   testing::expect_error(
-      ErrorKind::kInvalidInput, [&] { on_device("cpu", true)(rows); }, "65504");
+      ErrorKind::kInvalidInput, [&] { on_device("cpu", true).flat(rows); }, "65504");
 }
 
 }  // namespace

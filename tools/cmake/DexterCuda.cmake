@@ -17,3 +17,26 @@ else()
     -Wl,--push-state,--no-as-needed ${DEXTER_TORCH_CUDA} ${dexter_torch_lib}/libc10_cuda.so -Wl,--pop-state)
   message(STATUS "DEXTER_CUDA: linking ${DEXTER_TORCH_CUDA}")
 endif()
+
+# FAISS with its GPU indexes, where tools/setup built it. Its objects take the CUDA runtime that LibTorch loads, so
+# that both see one: the shared library of the same version.
+find_library(DEXTER_FAISS_GPU_LIBRARY NAMES faiss_avx2 HINTS ${DEXTER_CACHE}/faiss-gpu-1.7.3/lib NO_DEFAULT_PATH)
+find_path(DEXTER_FAISS_GPU_INCLUDE NAMES faiss/gpu/StandardGpuResources.h
+  HINTS ${DEXTER_CACHE}/faiss-gpu-1.7.3/include NO_DEFAULT_PATH)
+find_package(CUDAToolkit 13 QUIET)
+set(dexter_cuda_lib ${dexter_torch_tree}/nvidia/cu13/lib)
+find_file(DEXTER_CUDART libcudart.so.13 HINTS ${dexter_cuda_lib} NO_DEFAULT_PATH)
+find_file(DEXTER_CUBLAS libcublas.so.13 HINTS ${dexter_cuda_lib} NO_DEFAULT_PATH)
+foreach(part IN ITEMS DEXTER_FAISS_GPU_LIBRARY DEXTER_FAISS_GPU_INCLUDE CUDAToolkit_INCLUDE_DIRS DEXTER_CUDART DEXTER_CUBLAS)
+  if(NOT ${part})
+    list(APPEND dexter_faiss_missing ${part})
+  endif()
+endforeach()
+if(dexter_faiss_missing)
+  list(JOIN dexter_faiss_missing ", " dexter_faiss_missing)
+  message(STATUS "DEXTER_CUDA: FAISS without its GPU indexes, for want of ${dexter_faiss_missing}; "
+    "`tools/setup --cuda` brings them where nvcc is")
+else()
+  set(DEXTER_FAISS_GPU ON)
+  message(STATUS "DEXTER_CUDA: linking ${DEXTER_FAISS_GPU_LIBRARY}")
+endif()

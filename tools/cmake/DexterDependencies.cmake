@@ -65,20 +65,26 @@ else()
   target_link_libraries(dexter_openmp INTERFACE OpenMP::OpenMP_CXX)
 endif()
 
+set(DEXTER_FAISS_GPU OFF)
 if(DEXTER_CUDA)
   include(${CMAKE_CURRENT_LIST_DIR}/DexterCuda.cmake)
 endif()
 
 # FAISS: static, AVX2, built by tools/setup; its matrix product is the one LibTorch exports, which stands before
 # the system's BLAS. LAPACK is only named by transforms that dexter never runs, but the linker wants it.
-dexter_find(DEXTER_FAISS_INCLUDE "FAISS 1.7.3's headers" find_path
-  NAMES faiss/IndexFlat.h HINTS ${DEXTER_CACHE}/faiss-1.7.3/include)
-dexter_find(DEXTER_FAISS "FAISS 1.7.3's libfaiss_avx2.a" find_library
-  NAMES faiss_avx2 HINTS ${DEXTER_CACHE}/faiss-1.7.3/lib)
+add_library(dexter_faiss INTERFACE IMPORTED GLOBAL)
+if(DEXTER_FAISS_GPU)
+  target_include_directories(dexter_faiss INTERFACE ${DEXTER_FAISS_GPU_INCLUDE} ${CUDAToolkit_INCLUDE_DIRS})
+  target_link_libraries(dexter_faiss INTERFACE ${DEXTER_FAISS_GPU_LIBRARY} ${DEXTER_CUBLAS} ${DEXTER_CUDART})
+else()
+  dexter_find(DEXTER_FAISS_INCLUDE "FAISS 1.7.3's headers" find_path
+    NAMES faiss/IndexFlat.h HINTS ${DEXTER_CACHE}/faiss-1.7.3/include)
+  dexter_find(DEXTER_FAISS "FAISS 1.7.3's libfaiss_avx2.a" find_library
+    NAMES faiss_avx2 HINTS ${DEXTER_CACHE}/faiss-1.7.3/lib)
+  target_include_directories(dexter_faiss INTERFACE ${DEXTER_FAISS_INCLUDE})
+  target_link_libraries(dexter_faiss INTERFACE ${DEXTER_FAISS})
+endif()
 dexter_find(DEXTER_LAPACK "LAPACK" find_library NAMES lapack)
 dexter_find(DEXTER_BLAS "BLAS" find_library NAMES blas)
-add_library(dexter_faiss INTERFACE IMPORTED GLOBAL)
-target_include_directories(dexter_faiss INTERFACE ${DEXTER_FAISS_INCLUDE})
 # LibTorch's folder of headers holds others (fmt), which must not come before the system's here.
-target_link_libraries(dexter_faiss INTERFACE ${DEXTER_FAISS} $<LINK_ONLY:dexter_torch> ${DEXTER_LAPACK} ${DEXTER_BLAS}
-  dexter_openmp)
+target_link_libraries(dexter_faiss INTERFACE $<LINK_ONLY:dexter_torch> ${DEXTER_LAPACK} ${DEXTER_BLAS} dexter_openmp)

@@ -14,7 +14,7 @@ foreach(header IN ITEMS
     encoders/encoder.h encoders/feedback_trainer.h encoders/loss_options.h encoders/merge.h encoders/process_group.h encoders/teacher.h encoders/trainer.h encoders/trainer_options.h
     encoders/transformer_options.h encoders/validation.h
     engine/bm25.h engine/demo_bank.h engine/demo_choice.h engine/demo_feedback.h engine/demo_index.h engine/demo_labeller.h engine/demo_labelling.h engine/demo_prompt.h engine/demo_retriever.h
-    engine/demo_scorer.h engine/demo_strategies.h engine/language_model.h engine/retrieval_metrics.h
+    engine/demo_scorer.h engine/demo_strategies.h engine/device_options.h engine/language_model.h engine/retrieval_metrics.h
     engine/changed_labels.h engine/config.h engine/document_options.h engine/evaluator.h engine/history.h engine/live_store.h engine/merging.h engine/metrics.h
     engine/offline.h engine/report.h engine/retrieval_engine.h engine/self_training.h engine/serve_options.h)
   get_filename_component(folder ${header} DIRECTORY)

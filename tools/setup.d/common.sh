@@ -19,26 +19,27 @@ check_machine() {
     fail "checking the machine: the processor lacks AVX2, and every part is compiled for x86-64-v3"
 }
 
-# One set-up at a time per cache folder; the lock goes with the process.
+# take_lock [FILE]: one set-up at a time per cache folder; the lock goes with the process, or with the next one taken.
 take_lock() {
-  exec 9>"$DEXTER_CACHE/.lock"
+  exec 9>"$DEXTER_CACHE/${1:-.lock}"
   if ! flock --nonblock 9; then
     say "waiting for another set-up that works in $DEXTER_CACHE"
     flock 9
   fi
 }
 
-# make_tree NAME FUNCTION TITLE: runs `FUNCTION SCRATCH`, which leaves the tree in SCRATCH/tree; only then is it
-# renamed to $DEXTER_CACHE/NAME, and the stamp inside says that it is whole.
+# make_tree NAME FUNCTION TITLE [resume]: runs `FUNCTION SCRATCH`, which leaves the tree in SCRATCH/tree; only then is it
+# renamed to $DEXTER_CACHE/NAME, and the stamp inside says that it is whole. With `resume` FUNCTION finds in SCRATCH what
+# it left there when it was cut short, else nothing.
 make_tree() {
-  local name=$1 function=$2 title=$3
+  local name=$1 function=$2 title=$3 cut_short=${4:-}
   local tree=$DEXTER_CACHE/$name scratch=$DEXTER_CACHE/.work-$name started=$SECONDS
   if [[ -e $tree/.complete ]]; then
     say "$title: already there"
     return
   fi
   say "$title"
-  rm -rf "$scratch"
+  [[ $cut_short == resume ]] || rm -rf "$scratch"
   mkdir -p "$scratch"
   "$function" "$scratch"
   touch "$scratch/tree/.complete"

@@ -48,21 +48,73 @@ fetch_faiss_source() {
     fail "fetching FAISS: the distribution has $(basename "$scratch"/download/*.dsc), dexter needs 1.7.3 (Debian 12)"
 }
 
+# compile_faiss SCRATCH OPTION...: FAISS of SCRATCH/source with CMake's OPTIONs into SCRATCH/tree. What was compiled
+# before it was cut short is not compiled again.
+compile_faiss() {
+  local scratch=$1
+  shift
+  # An empty MKL package: the archive takes its BLAS from LibTorch when dexter is linked.
+  mkdir -p "$scratch/no-blas"
+  touch "$scratch/no-blas/MKLConfig.cmake"
+  run_logged "$scratch/log" cmake -S "$scratch/source" -B "$scratch/build" -G Ninja \
+    -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS=-march=x86-64-v3 -DCMAKE_POSITION_INDEPENDENT_CODE=ON \
+    -DFAISS_OPT_LEVEL=avx2 -DFAISS_ENABLE_PYTHON=OFF -DBUILD_TESTING=OFF -DMKL_DIR="$scratch/no-blas" "$@"
+  run_logged "$scratch/log" cmake --build "$scratch/build" --target faiss_avx2 \
+    --parallel "${CMAKE_BUILD_PARALLEL_LEVEL:-$(build_jobs)}"
+  mkdir -p "$scratch/tree/lib" "$scratch/tree/include"
+  cp "$scratch/build/faiss/libfaiss_avx2.a" "$scratch/tree/lib/"
+  cp "$scratch/source/LICENSE" "$scratch/tree/"
+  (cd "$scratch/source" && find faiss -name '*.h' -not -path 'faiss/python/*' \
+    -exec cp --parents {} "$scratch/tree/include/" \;)
+}
+
 build_faiss() {
   local scratch=$1
   fetch_faiss_source "$scratch"
   say "FAISS: compiling"
-  # An empty MKL package: the archive takes its BLAS from LibTorch when dexter is linked.
-  mkdir "$scratch/no-blas"
-  touch "$scratch/no-blas/MKLConfig.cmake"
-  run_logged "$scratch/log" cmake -S "$scratch/source" -B "$scratch/build" -G Ninja \
-    -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS=-march=x86-64-v3 -DCMAKE_POSITION_INDEPENDENT_CODE=ON \
-    -DFAISS_OPT_LEVEL=avx2 -DFAISS_ENABLE_GPU=OFF -DFAISS_ENABLE_PYTHON=OFF -DBUILD_TESTING=OFF \
-    -DMKL_DIR="$scratch/no-blas"
-  run_logged "$scratch/log" ninja -C "$scratch/build" faiss_avx2
-  mkdir -p "$scratch/tree/lib" "$scratch/tree/include"
-  cp "$scratch/build/faiss/libfaiss_avx2.a" "$scratch/tree/lib/"
-  cp "$scratch/source/LICENSE" "$scratch/tree/"
-  (cd "$scratch/source" && find faiss -name '*.h' -not -path 'faiss/gpu/*' -not -path 'faiss/python/*' \
-    -exec cp --parents {} "$scratch/tree/include/" \;)
+  compile_faiss "$scratch" -DFAISS_ENABLE_GPU=OFF
+  rm -r "$scratch/tree/include/faiss/gpu"
+}
+
+# The compiler of CUDA 13, which LibTorch's libraries are of: CMake's CUDACXX, the path's, or the toolkit's; nothing
+# where there is none.
+cuda_compiler() {
+  local compiler
+  for compiler in "${CUDACXX:-}" nvcc "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc"; do
+    if [[ -n $compiler ]] && "$compiler" --version 2>/dev/null | grep -q 'release 13\.'; then
+      command -v "$compiler"
+      return
+    fi
+  done
+}
+
+# With the GPU's indexes, for the architectures of $cuda_arch; the tree says for which.
+build_faiss_gpu() {
+  local scratch=$1
+  if [[ ! -e $scratch/fetched ]]; then
+    rm -rf "${scratch:?}"/*
+    fetch_faiss_source "$scratch"
+    touch "$scratch/fetched"
+  fi
+  say "FAISS for GPUs: compiling for sm_${cuda_arch//;/, sm_}"
+  # FAISS asks for C++11, CUDA 13's own headers for C++17.
+  compile_faiss "$scratch" -DFAISS_ENABLE_GPU=ON -DCMAKE_CUDA_COMPILER="$(cuda_compiler)" \
+    "-DCMAKE_CUDA_ARCHITECTURES=$cuda_arch" -DCMAKE_CUDA_STANDARD=17 -DCMAKE_CXX_STANDARD=17
+  echo "$cuda_arch" >"$scratch/tree/architectures"
+}
+
+# Brings the GPU's tree where a CUDA compiler is at hand.
+make_faiss_gpu() {
+  local tree=$DEXTER_CACHE/faiss-gpu-1.7.3 compiler
+  compiler=$(cuda_compiler)
+  if [[ -z $compiler ]]; then
+    say "FAISS for GPUs: left out, no nvcc of CUDA 13 is here (CUDACXX, PATH, /usr/local/cuda); flat indexes are searched on a GPU" \
+      "through LibTorch, inverted lists on the processors"
+    return
+  fi
+  take_lock .lock-faiss-gpu # other set-ups need not wait for so long
+  if [[ -e $tree/.complete && $(<"$tree/architectures") != "$cuda_arch" ]]; then
+    rm "$tree/.complete"
+  fi
+  make_tree faiss-gpu-1.7.3 build_faiss_gpu "FAISS 1.7.3 for GPUs (compiled by $compiler, 10 to 25 minutes)" resume
 }
