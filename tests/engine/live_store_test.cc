@@ -31,16 +31,16 @@ using ::testing::Contains;
 using testing::expect_error;
 using ::testing::Not;
 using testing::write_bytes;
-using Labels = std::vector<Label>;
-using Keys = std::vector<std::string>;
+using LabelList = std::vector<Label>;
+using KeyList = std::vector<std::string>;
 
 Label label(const std::string& key, const std::string& text) {
   return {LabelId{}, key, "name of " + key, text};
 }
 
-Keys found(const RetrievalEngine& engine, const std::string& text, int k = 3) {
-  Keys keys;
-  for (const Label& each : engine.labels(engine.rank(Keys{text}, k).at(0)))
+KeyList found(const RetrievalEngine& engine, const std::string& text, int k = 3) {
+  KeyList keys;
+  for (const Label& each : engine.labels(engine.rank(KeyList{text}, k).at(0)))
     keys.push_back(each.key);
   return keys;
 }
@@ -59,7 +59,7 @@ class TinyLiveStore : public ::testing::Test {
 
 TEST_F(TinyLiveStore, AnswersWithAnAddedLabelAtOnceAndAfterReopening) {
   const auto before = live_->engine();
-  const LiveStore::Written written = live_->put_labels(Labels{label("new", "rain and snow")});
+  const LiveStore::Written written = live_->put_labels(LabelList{label("new", "rain and snow")});
   EXPECT_EQ(written.created, 1u);
   EXPECT_EQ(written.replaced, 0u);
   EXPECT_EQ(found(*live_->engine(), "rain and snow").at(0), "new");
@@ -72,12 +72,12 @@ TEST_F(TinyLiveStore, AnswersWithAnAddedLabelAtOnceAndAfterReopening) {
 
 TEST_F(TinyLiveStore, KnowsTheIdsOfLabelsAsTheyAreNow) {
   const std::vector<std::string> both = {"new", "music"};
-  live_->put_labels(Labels{label("new", "rain and snow"), label("other", "ice")});
+  live_->put_labels(LabelList{label("new", "rain and snow"), label("other", "ice")});
   const auto before = live_->engine()->ids_of(both);
   ASSERT_EQ(before->ids().size(), 2u);
   live_->remove_labels(both);
   EXPECT_THROW(live_->engine()->ids_of(both), Error);
-  live_->put_labels(Labels{label("music", "songs"), label("new", "rain")});
+  live_->put_labels(LabelList{label("music", "songs"), label("new", "rain")});
   const auto after = live_->engine()->ids_of(both);
   const std::vector<std::string> texts = {"songs in the rain"};
   const LabelRanking found = live_->engine()->rank(texts, 5, {.only = after})[0];
@@ -88,22 +88,22 @@ TEST_F(TinyLiveStore, KnowsTheIdsOfLabelsAsTheyAreNow) {
 }
 
 TEST_F(TinyLiveStore, ShowsTheNameOfAReplacedLabelAndCountsIt) {
-  live_->put_labels(Labels{label("one", "rain and snow")});
+  live_->put_labels(LabelList{label("one", "rain and snow")});
   const auto before = live_->engine();
   const auto written = live_->put_labels(
-      Labels{{LabelId{}, "one", "another", "rain and snow"}, label("two", "bread")});
+      LabelList{{LabelId{}, "one", "another", "rain and snow"}, label("two", "bread")});
   EXPECT_EQ(written.created, 1u);
   EXPECT_EQ(written.replaced, 1u);
   const auto name_of_best = [](const RetrievalEngine& engine) {
-    return engine.labels(engine.rank(Keys{"rain and snow"}, 1).at(0)).at(0).name;
+    return engine.labels(engine.rank(KeyList{"rain and snow"}, 1).at(0)).at(0).name;
   };
   EXPECT_EQ(name_of_best(*live_->engine()), "another");
   EXPECT_EQ(name_of_best(*before), "name of one");
 }
 
 TEST_F(TinyLiveStore, RemovesLabelsAndPassesOverThoseThatAreNotThere) {
-  live_->put_labels(Labels{label("new", "rain and snow")});
-  EXPECT_EQ(live_->remove_labels(Keys{"new", "no such label", "new"}), 1u);
+  live_->put_labels(LabelList{label("new", "rain and snow")});
+  EXPECT_EQ(live_->remove_labels(KeyList{"new", "no such label", "new"}), 1u);
   EXPECT_THAT(found(*live_->engine(), "rain and snow", 100), Not(Contains("new")));
   EXPECT_FALSE(live_->find_label("new"));
   reopen();
@@ -144,7 +144,7 @@ TEST_F(TinyLiveStore, RefusesAllLabelsWhereOneIsBad) {
   const auto before = live_->engine();
   const auto refuses = [&](const Label& bad) {
     expect_error(ErrorKind::kInvalidInput, [&] {
-      live_->put_labels(Labels{label("good", "rain"), bad});
+      live_->put_labels(LabelList{label("good", "rain"), bad});
     });
   };
   refuses(label("", "rain"));
@@ -156,8 +156,8 @@ TEST_F(TinyLiveStore, RefusesAllLabelsWhereOneIsBad) {
 }
 
 TEST_F(TinyLiveStore, CompactsIntoTheNextGenerationWithTheSameAnswers) {
-  live_->put_labels(Labels{label("new", "rain and snow"), label("gone", "bread")});
-  live_->remove_labels(Keys{"gone"});
+  live_->put_labels(LabelList{label("new", "rain and snow"), label("gone", "bread")});
+  live_->remove_labels(KeyList{"gone"});
   const auto before = live_->engine();
   live_->compact();
   const auto after = live_->engine();
@@ -194,20 +194,20 @@ class FullDisk {
 TEST_F(TinyLiveStore, AnswersWhileTheDiskTakesNothingAndChangesAgainAfterwards) {
   for (int cycle = 0; cycle < 3; ++cycle) {
     const std::string key = "before " + std::to_string(cycle);
-    live_->put_labels(Labels{label(key, "rain and snow")});
+    live_->put_labels(LabelList{label(key, "rain and snow")});
     {
       const FullDisk full;
       expect_error(ErrorKind::kIo,
-                   [&] { live_->put_labels(Labels{label("lost", "rain and snow")}); });
+                   [&] { live_->put_labels(LabelList{label("lost", "rain and snow")}); });
       for (int i = 0; i < 2; ++i)
-        expect_error(ErrorKind::kIo, [&] { live_->remove_labels(Keys{key}); });
+        expect_error(ErrorKind::kIo, [&] { live_->remove_labels(KeyList{key}); });
       expect_error(ErrorKind::kIo, [&] { live_->compact(); });
       EXPECT_EQ(live_->find_label(key)->name, "name of " + key);
       EXPECT_TRUE(live_->find_label("music"));
       EXPECT_FALSE(live_->find_label("lost"));
       EXPECT_THAT(found(*live_->engine(), "rain and snow"), Contains(key));
     }
-    EXPECT_EQ(live_->put_labels(Labels{label("after", "bread")}).created, cycle == 0 ? 1u : 0u);
+    EXPECT_EQ(live_->put_labels(LabelList{label("after", "bread")}).created, cycle == 0 ? 1u : 0u);
     EXPECT_EQ(live_->find_label(key)->name, "name of " + key);
     live_->compact();
     EXPECT_TRUE(live_->engine()->last_changes().empty());
@@ -218,8 +218,8 @@ TEST_F(TinyLiveStore, AnswersWhileTheDiskTakesNothingAndChangesAgainAfterwards) 
 }
 
 TEST_F(TinyLiveStore, FindsLabelsAsTheyAreNowAfterACompaction) {
-  live_->put_labels(Labels{label("new", "rain"), label("gone", "rain")});
-  live_->remove_labels(Keys{"gone", "music"});
+  live_->put_labels(LabelList{label("new", "rain"), label("gone", "rain")});
+  live_->remove_labels(KeyList{"gone", "music"});
   for (int round = 0; round < 2; ++round) {
     EXPECT_TRUE(live_->find_label("new"));
     EXPECT_TRUE(live_->find_label("weather"));
@@ -239,10 +239,10 @@ TEST_F(TinyLiveStore, AnswersAndChangesOnManyThreads) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < 15; ++i) {
         const std::string key = "writer " + std::to_string(t) + "-" + std::to_string(i);
-        live_->put_labels(Labels{label(key, "rain and snow")});
-        const Keys now = found(*live_->engine(), "rain and snow", 100);
+        live_->put_labels(LabelList{label(key, "rain and snow")});
+        const KeyList now = found(*live_->engine(), "rain and snow", 100);
         wrong += std::count(now.begin(), now.end(), key) == 1 ? 0 : 1;
-        if (i % 3 == 0) wrong += live_->remove_labels(Keys{key}) == 1 ? 0 : 1;
+        if (i % 3 == 0) wrong += live_->remove_labels(KeyList{key}) == 1 ? 0 : 1;
       }
     });
   std::thread compactor([&] {
@@ -251,7 +251,7 @@ TEST_F(TinyLiveStore, AnswersAndChangesOnManyThreads) {
   std::thread searcher([&] {
     while (!stop) {
       const auto engine = live_->engine();
-      const Keys keys = found(*engine, "rain and snow", 1000);
+      const KeyList keys = found(*engine, "rain and snow", 1000);
       wrong +=
           std::set<std::string>(keys.begin(), keys.end()).size() == engine->label_count() ? 0 : 1;
     }
@@ -261,7 +261,7 @@ TEST_F(TinyLiveStore, AnswersAndChangesOnManyThreads) {
   compactor.join();
   searcher.join();
   EXPECT_EQ(wrong, 0);
-  const Keys before = found(*live_->engine(), "rain and snow", 1000);
+  const KeyList before = found(*live_->engine(), "rain and snow", 1000);
   EXPECT_EQ(std::count_if(before.begin(), before.end(),
                           [](const std::string& key) { return key.starts_with("writer "); }),
             20);

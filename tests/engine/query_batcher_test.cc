@@ -21,7 +21,7 @@ namespace {
 using std::chrono::hours;
 using std::chrono::steady_clock;
 
-std::vector<std::string> test_texts() {
+std::vector<std::string> batched_texts() {
   std::vector<std::string> texts;
   for (const Example& example : tiny::test()) texts.push_back(example.text);
   return texts;
@@ -77,7 +77,7 @@ class Gate {
 TEST(QueryBatcher, AnswersAsTheEngineDoes) {
   const auto engine = tiny::shared_engine();
   QueryBatcher batcher({.workers = 1}, [&] { return engine; });
-  const std::vector<std::string> texts = test_texts();
+  const std::vector<std::string> texts = batched_texts();
   const QueryAnswer ranked = submit(batcher, work(texts, 3)).get();
   EXPECT_EQ(ranked.end, QueryEnd::kDone);
   EXPECT_EQ(ranked.rankings, engine->rank(texts, 3));
@@ -97,7 +97,7 @@ TEST(QueryBatcher, AnswersMoreTextsThanABatchHolds) {
   const auto engine = tiny::shared_engine();
   std::vector<std::string> texts;
   for (int i = 0; i < 40; ++i)
-    for (const std::string& text : test_texts()) texts.push_back(text);
+    for (const std::string& text : batched_texts()) texts.push_back(text);
   QueryBatcher batcher({.workers = 2, .queue = 16, .batch = 7, .batch_bytes = 100},
                        [&] { return engine; });
   EXPECT_EQ(submit(batcher, work(texts, 2)).get().rankings, engine->rank(texts, 2));

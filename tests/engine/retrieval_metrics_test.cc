@@ -19,12 +19,12 @@ using testing::TempDir;
 using ::testing::UnorderedElementsAre;
 using testing::write_bytes;
 
-const std::vector<std::string> kRanked = {"x", "a", "y", "b", "z", "c"};
+const std::vector<std::string> kFound = {"x", "a", "y", "b", "z", "c"};
 
 // Of a, b, c and d, at 10: found at ranks 2, 4 and 6.
 TEST(RetrievalScores, AreThoseByHand) {
   const RetrievalScores scores =
-      retrieval_scores(kRanked, {{"a", 1}, {"b", 2}, {"c", 1}, {"d", 1}}, 10);
+      retrieval_scores(kFound, {{"a", 1}, {"b", 2}, {"c", 1}, {"d", 1}}, 10);
   EXPECT_EQ(scores.hits, 1);
   EXPECT_DOUBLE_EQ(scores.recall, 3.0 / 4);
   EXPECT_DOUBLE_EQ(scores.mrr, 1.0 / 2);
@@ -36,18 +36,18 @@ TEST(RetrievalScores, AreThoseByHand) {
 }
 
 TEST(RetrievalScores, LookAtTheFirstKAlone) {
-  const RetrievalScores scores = retrieval_scores(kRanked, {{"a", 1}, {"b", 1}, {"c", 1}}, 2);
+  const RetrievalScores scores = retrieval_scores(kFound, {{"a", 1}, {"b", 1}, {"c", 1}}, 2);
   EXPECT_DOUBLE_EQ(scores.recall, 1.0 / 3);
   EXPECT_DOUBLE_EQ(scores.map, (1.0 / 2) / 2);  // no more than 2 can be found
   EXPECT_DOUBLE_EQ(scores.ndcg, (1 / std::log2(3)) / (1 + 1 / std::log2(3)));
 }
 
 TEST(RetrievalScores, AreZeroWhereNothingIsFoundAndOneAtTheTop) {
-  const RetrievalScores none = retrieval_scores(kRanked, {{"q", 1}}, 10);
+  const RetrievalScores none = retrieval_scores(kFound, {{"q", 1}}, 10);
   for (const double each :
        {none.hits, none.recall, none.mrr, none.map, none.multihop_map, none.ndcg})
     EXPECT_EQ(each, 0);
-  const RetrievalScores all = retrieval_scores(kRanked, {{"x", 3}}, 1);
+  const RetrievalScores all = retrieval_scores(kFound, {{"x", 3}}, 1);
   for (const double each : {all.hits, all.recall, all.mrr, all.map, all.multihop_map, all.ndcg})
     EXPECT_EQ(each, 1);
 }
