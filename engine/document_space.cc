@@ -6,6 +6,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include "engine/vote_fusion.h"
 #include "index/in_threads.h"
 #include "storage/error.h"
 
@@ -76,12 +77,11 @@ std::vector<DocumentRanking> DocumentSpace::nearest(EmbeddingView queries, int k
 DocumentRanking DocumentSpace::by_words(std::string_view text, std::size_t k) const {
   DocumentRanking result;
   if (!parts_->words) return result;
-  const std::vector<Bm25Index::Hit> hits = parts_->words->search(text, k);
-  for (const Bm25Index::Hit& hit : hits) {
+  for (const Bm25Index::Hit& hit : parts_->words->search(text, k)) {
     const DocumentId id = parts_->table.id(hit.row);
-    if (find_change(id) == nullptr) result.push_back({id, hit.score / hits.front().score});
+    if (find_change(id) == nullptr) result.push_back({id, hit.score});
   }
-  return result;
+  return relative(std::move(result));
 }
 
 std::vector<DocumentRanking> DocumentSpace::by_words(std::span<const std::string> texts,

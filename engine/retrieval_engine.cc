@@ -177,9 +177,9 @@ void RetrievalEngine::Impl::add_votes(EmbeddingView queries, std::span<const std
   in_threads(answers.size(), [&](std::size_t i) {
     near[i] = heard(std::move(near[i]), silent, most);
     const DocumentRanking alike =
-        texts.empty()
-            ? DocumentRanking{}
-            : heard(space->by_words(texts[i], static_cast<std::size_t>(asked)), silent, most);
+        texts.empty() ? DocumentRanking{}
+                      : relative(heard(space->by_words(texts[i], static_cast<std::size_t>(asked)),
+                                       silent, most));
     answers[i] = fused(answers[i], voters(votes, near[i], alike), votes, lookup, kept);
   });
 }

@@ -40,6 +40,13 @@ DocumentRanking heard(DocumentRanking ranking, const IdSet& silent, std::size_t 
   return ranking;
 }
 
+DocumentRanking relative(DocumentRanking ranking) {
+  if (ranking.empty() || !(ranking.front().score > 0)) return ranking;
+  const float best = ranking.front().score;
+  for (ScoredDocument& each : ranking) each.score /= best;
+  return ranking;
+}
+
 LabelRanking fused(const LabelRanking& labels, std::span<const VoterGroup> groups,
                    const VoteFusion& fusion, const VoteLookup& lookup, std::size_t k) {
   if (labels.empty()) return {};

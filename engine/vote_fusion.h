@@ -26,6 +26,9 @@ std::array<VoterGroup, 2> voters(const VoteFusion& fusion, std::span<const Score
 // The best `most` of the documents that are not in `silent`.
 DocumentRanking heard(DocumentRanking ranking, const IdSet& silent, std::size_t most);
 
+// The same with each score as a share of the best one's, where that is positive.
+DocumentRanking relative(DocumentRanking ranking);
+
 // What fusion asks of the store.
 struct VoteLookup {
   std::function<std::span<const LabelId>(DocumentId)> labels;

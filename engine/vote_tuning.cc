@@ -76,7 +76,7 @@ class Trial {
         found.labels = std::move(labels[i]);
         const auto most = static_cast<std::size_t>(widest.neighbours);
         found.near = heard(std::move(near[i]), unseen_, most);
-        found.by_words = heard(std::move(by_words[i]), unseen_, most);
+        found.by_words = relative(heard(std::move(by_words[i]), unseen_, most));
       }
     }
   }

@@ -49,6 +49,15 @@ TEST(VoteFusion, LeavesScoresAsTheyAreWithoutVotes) {
   EXPECT_EQ(fuse(store, labels, {{DocumentId{0}, 0.9F}}), labels);
 }
 
+TEST(VoteFusion, SilentDocumentsLeaveNoTraceInTheOthersScores) {
+  const DocumentRanking found = {
+      {DocumentId{4}, 8}, {DocumentId{7}, 2}, {DocumentId{1}, 1}, {DocumentId{2}, 0.5F}};
+  EXPECT_EQ(relative(heard(found, IdSet({4}), 2)),
+            (DocumentRanking{{DocumentId{7}, 1}, {DocumentId{1}, 0.5F}}));
+  EXPECT_EQ(heard(found, IdSet(), 9), found);
+  EXPECT_THAT(relative(heard(found, IdSet({1, 2, 4, 7}), 2)), IsEmpty());
+}
+
 TEST(VoteFusion, RanksByTheWeightedSumOfTheSoftmaxes) {
   // Labels 1 and 2 score 0.4 and 0.3, one temperature apart: shares e/(e+1) and 1/(e+1). Documents
   // 0 and 1 likewise; 0 has label 2, 1 has label 3, which scores like label 2 at most.
