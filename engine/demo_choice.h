@@ -12,7 +12,7 @@ namespace dexter {
 
 struct ChoiceOptions {
   std::size_t count = 100;
-  int neighbours = 150;   // inputs that each votes for
+  int neighbours = 20;    // inputs that each votes for; bench/demos_choice.py
   void validate() const;  // kInvalidInput
 };
 

@@ -53,7 +53,7 @@ Runner add_demos_choose(CLI::App& app, Context& context) {
       ->check(CLI::PositiveNumber.description(""))
       ->group("Choice");
   app.add_option("--neighbours", arguments->options.neighbours,
-                 "nearest inputs that each input votes for; few where many are chosen")
+                 "nearest inputs that each input votes for")
       ->type_name("N")
       ->default_str(fmt::format("{}", ChoiceOptions().neighbours))
       ->check(CLI::PositiveNumber.description(""))
@@ -79,7 +79,7 @@ constinit const Verb kDemosChooseVerb = {
         "these are in the bank, the next ones follow. The store is not changed.",
     .examples =
         "dexter demos choose --store my-store -n 50 questions.jsonl > to-solve.jsonl\n"
-        "dexter demos choose --store my-store -n 500 --neighbours 20 questions.jsonl.gz",
+        "dexter demos choose --store my-store -n 500 --neighbours 150 questions.jsonl.gz",
     .next = "dexter demos import --store my-store to-solve.jsonl",
     .interrupted = "the store was not changed",
     .add = &add_demos_choose};
