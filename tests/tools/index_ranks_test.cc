@@ -200,8 +200,8 @@ TEST_F(IndexRanks, WorkOnWhatIsNoMoreLeavesNoFiles) {
   copy("retrained");
   fs::copy(store("imported") + "/encoding", store("retrained") + "/encoding");
   ASSERT_EQ(finished_chunks("retrained").size(), 1u);
-  run_ok({"import", "--store", store("imported"), "--train", (*folder_ / "many.jsonl").string(),
-          "--labels", (*folder_ / "labels.jsonl").string()});
+  run_ok({"import", "--replace", "--store", store("imported"), "--train",
+          (*folder_ / "many.jsonl").string(), "--labels", (*folder_ / "labels.jsonl").string()});
   EXPECT_FALSE(fs::exists(store("imported") + "/encoding"));
   run_ok({"train", "--store", store("retrained"), "--encoder", "bag", "--epochs", "1", "--threads",
           "1", "--set", "encoder.dim=16"});
