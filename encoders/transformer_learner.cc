@@ -46,11 +46,16 @@ void TransformerLearner::encode(Side side, Texts texts, std::span<const std::uin
                                 float* out) const {
   const at::NoGradGuard no_graph;
   const Impl::Averaged averaged(*impl_);
-  const auto encode_all = [&] {
-    for (const Impl::Rows& chunk : impl_->chunks_of(texts, rows))
-      impl_->scatter(impl_->vectors(side, texts, rows, chunk, 0), chunk, out);
-  };
-  while (!fits_memory(encode_all)) impl_->halve_chunks(impl_->options.chunk_tokens);
+  // Of this call alone: steps have chunks alike in all processes, and only this one may be short.
+  for (std::size_t tokens = impl_->options.chunk_tokens;;) {
+    const std::vector<Impl::Rows> chunks = impl_->chunks_of(texts, rows, tokens);
+    const auto encode_all = [&] {
+      for (const Impl::Rows& chunk : chunks)
+        impl_->scatter(impl_->vectors(side, texts, rows, chunk, 0), chunk, out);
+    };
+    if (fits_memory(encode_all)) return;
+    tokens = Impl::halved(tokens, Impl::most_tokens(texts, rows, chunks));
+  }
 }
 
 void TransformerLearner::forward(Side side, Texts texts, std::span<const std::uint32_t> rows,
@@ -86,7 +91,7 @@ double TransformerLearner::within_memory(const std::function<double()>& attempt)
       failed = shortage.tokens;
     }
     impl_->undo();
-    impl_->halve_chunks(failed);
+    impl_->options.chunk_tokens = Impl::halved(impl_->options.chunk_tokens, failed);
   }
 }
 

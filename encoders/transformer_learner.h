@@ -66,7 +66,8 @@ class TransformerLearner {
   ~TransformerLearner();
 
   // Unit vectors [rows x dim] of texts[rows[i]], none of them empty, without dropout, by the
-  // average of the parameters where one is kept.
+  // average of the parameters where one is kept. In chunks of chunk_tokens(), or smaller ones for
+  // this call where memory runs out; kIo where kLeastChunkTokens do not fit either.
   void encode(Side side, Texts texts, std::span<const std::uint32_t> rows, float* out) const;
 
   // The same with dropout that `seed` decides. `texts` must stay until `backward`. Processes that
@@ -87,7 +88,7 @@ class TransformerLearner {
   // of a learner that began with the smaller chunks. Processes that learn together halve together.
   // kIo where chunks of kLeastChunkTokens do not fit either.
   double within_memory(const std::function<double()>& attempt);
-  // LearnerOptions::chunk_tokens, or less since memory ran out. `encode` lowers it likewise.
+  // LearnerOptions::chunk_tokens, or less since memory ran out in a step.
   std::size_t chunk_tokens() const;
   void set_chunk_tokens(std::size_t tokens);
   // AdamW (Loshchilov and Hutter, 2019) with the gradients since the last update, which are then

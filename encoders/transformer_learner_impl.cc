@@ -43,7 +43,7 @@ std::uint64_t chunk_seed(std::uint64_t seed, std::size_t side, std::size_t chunk
 }  // namespace
 
 std::vector<TransformerLearner::Impl::Rows> TransformerLearner::Impl::chunks_of(
-    Texts texts, std::span<const std::uint32_t> rows) const {
+    Texts texts, std::span<const std::uint32_t> rows, std::size_t most) const {
   Rows order(rows.size());
   std::iota(order.begin(), order.end(), 0u);
   const auto length = [&](std::uint32_t place) { return texts[rows[place]].size(); };
@@ -52,7 +52,7 @@ std::vector<TransformerLearner::Impl::Rows> TransformerLearner::Impl::chunks_of(
   std::vector<Rows> chunks;
   std::size_t tokens = 0;
   for (const std::uint32_t place : order) {
-    if (chunks.empty() || tokens + length(place) > options.chunk_tokens) {
+    if (chunks.empty() || tokens + length(place) > most) {
       chunks.emplace_back();
       tokens = 0;
     }
@@ -62,23 +62,31 @@ std::vector<TransformerLearner::Impl::Rows> TransformerLearner::Impl::chunks_of(
   return chunks;
 }
 
+std::size_t TransformerLearner::Impl::most_tokens(Texts texts, std::span<const std::uint32_t> rows,
+                                                  const std::vector<Rows>& chunks) {
+  std::size_t most = 0;
+  for (const Rows& chunk : chunks) {
+    std::size_t tokens = 0;
+    for (const std::uint32_t place : chunk) tokens += texts[rows[place]].size();
+    most = std::max(most, tokens);
+  }
+  return most;
+}
+
 std::size_t TransformerLearner::Impl::largest_chunk() const {
   std::size_t largest = 0;
   for (const Pass& pass : passes)
-    for (const Rows& chunk : pass.chunks) {
-      std::size_t tokens = 0;
-      for (const std::uint32_t place : chunk) tokens += pass.texts[pass.rows[place]].size();
-      largest = std::max(largest, tokens);
-    }
+    largest = std::max(largest, most_tokens(pass.texts, pass.rows, pass.chunks));
   return largest == 0 ? options.chunk_tokens : std::min(largest, options.chunk_tokens);
 }
 
-void TransformerLearner::Impl::halve_chunks(std::size_t failed) {
+std::size_t TransformerLearner::Impl::halved(std::size_t tokens, std::size_t failed) {
+  failed = std::min(failed, tokens);  // a text longer than a chunk is one by itself
   ensure(failed > kLeastChunkTokens, ErrorKind::kIo,
          "training: memory ran out with chunks of " + std::to_string(failed) +
              " tokens, and smaller ones save nothing; lower train.batch (a step's documents), "
              "train.negatives or transformer.max_tokens, or end other programs on the device");
-  options.chunk_tokens = std::min(options.chunk_tokens, std::max(kLeastChunkTokens, failed / 2));
+  return std::max(kLeastChunkTokens, failed / 2);
 }
 
 void TransformerLearner::Impl::undo() {
@@ -150,7 +158,8 @@ void TransformerLearner::Impl::reduce(at::Tensor& tensor, StreamedLoss::Reductio
 
 void TransformerLearner::Impl::begin(Side side, Texts texts, std::span<const std::uint32_t> rows,
                                      std::uint64_t seed) {
-  passes[side] = {texts, {rows.begin(), rows.end()}, chunks_of(texts, rows), seed, {}};
+  passes[side] = {
+      texts, {rows.begin(), rows.end()}, chunks_of(texts, rows, options.chunk_tokens), seed, {}};
 }
 
 at::Tensor TransformerLearner::Impl::first_vectors(Side side, std::size_t chunk) {

@@ -45,16 +45,20 @@ struct TransformerLearner::Impl {
   // Places of a side's parameters among all.
   std::pair<std::size_t, std::size_t> parameters_of(Side side) const;
 
-  // Places in `rows` by ascending length, in chunks.
-  std::vector<Rows> chunks_of(Texts texts, std::span<const std::uint32_t> rows) const;
+  // Places in `rows` by ascending length, in chunks of at most so many tokens, or of one text.
+  std::vector<Rows> chunks_of(Texts texts, std::span<const std::uint32_t> rows,
+                              std::size_t most) const;
+  // Tokens of the largest of these chunks.
+  static std::size_t most_tokens(Texts texts, std::span<const std::uint32_t> rows,
+                                 const std::vector<Rows>& chunks);
   // Unit vectors of a chunk, in its order. [chunk x dim]
   at::Tensor vectors(Side side, Texts texts, std::span<const std::uint32_t> rows, const Rows& chunk,
                      double dropout) const;
 
   // Tokens of the largest chunk of the present step, at most `options.chunk_tokens`.
   std::size_t largest_chunk() const;
-  // Halves chunks, of which some of so many tokens did not fit. kIo at kLeastChunkTokens.
-  void halve_chunks(std::size_t failed);
+  // What follows `tokens` a chunk, where some of `failed` did not fit. kIo at kLeastChunkTokens.
+  static std::size_t halved(std::size_t tokens, std::size_t failed);
   // Leaves the present step as if it had not begun.
   void undo();
   // Runs a part of a step that exchanges nothing. Where memory ran out in one of several processes,

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <map>
 #include <memory>
 #include <span>
 #include <system_error>
@@ -101,6 +102,13 @@ std::optional<EncodingManifest> read_encoding_manifest(const fs::path& store) {
   return manifest;
 }
 
+bool lacks_chunks(const fs::path& store, const EncodingManifest& manifest) {
+  return std::ranges::any_of(manifest.chunks, [&](const EncodingManifest::Chunk& chunk) {
+    std::error_code absent;
+    return !fs::exists(work_folder(store) / (to_hex(chunk.name) + ".vec"), absent);
+  });
+}
+
 EncodingWork::EncodingWork(const fs::path& store, EncodingManifest manifest, int dim,
                            ChunkScan scan)
     : folder_(work_folder(store)),
@@ -119,9 +127,15 @@ EncodingWork::EncodingWork(const fs::path& store, const FileRef& encoder, bool d
     manifest_.chunks.push_back({name_of(encoder, chunk), chunk.texts});
   });
   remove_other_files();
+  const std::uint64_t all = texts();
+  std::uint64_t whole = 0;
   for (const EncodingManifest::Chunk& chunk : manifest_.chunks) {
-    if (!is_there(chunk.name) || read(chunk.name, chunk.texts, progress)) continue;
-    fs::remove(file_of(chunk.name, ".vec"));
+    progress.check("encoding");
+    if (!is_there(chunk.name)) continue;
+    if (read(chunk.name, chunk.texts, progress))
+      progress.update({"encoding", whole += chunk.texts, all, "texts", {}});
+    else
+      fs::remove(file_of(chunk.name, ".vec"));
   }
   SectionFileWriter writer(folder_ / "manifest", kWorkType, kWorkVersion);
   writer.add("chunks", manifest_lines(manifest_));
@@ -153,7 +167,7 @@ std::optional<EmbeddingMatrix> EncodingWork::read(std::uint64_t name, std::size_
     return vectors;
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::kNotFound) return std::nullopt;
-    if (error.kind() != ErrorKind::kCorrupt) throw;
+    if (error.kind() != ErrorKind::kCorrupt && error.kind() != ErrorKind::kIncompatible) throw;
     progress.warning(
         fmt::format("{} is damaged, its texts are encoded again: {}", file.string(), error.what()));
   }
@@ -168,32 +182,42 @@ void EncodingWork::write(std::uint64_t name, const EmbeddingMatrix& vectors) con
   writer.commit(folder_);
 }
 
-// A process that is at a chunk of this work goes on, so what it writes stays.
+// A process that is at a chunk goes on, so what it writes stays, of this work and of another.
 void EncodingWork::remove_other_files() const {
   std::set<std::string> own{"manifest"};
   for (const EncodingManifest::Chunk& chunk : manifest_.chunks) own.insert(to_hex(chunk.name));
-  std::vector<fs::path> others;
+  std::map<std::string, std::vector<fs::path>> others;  // by chunk
   std::error_code failed;
   for (const auto& entry : fs::directory_iterator(folder_, failed)) {
     const std::string name = entry.path().filename().string();
-    if (!own.contains(name.substr(0, name.find('.')))) others.push_back(entry.path());
+    const std::string chunk = name.substr(0, name.find('.'));
+    if (!own.contains(chunk)) others[chunk].push_back(entry.path());
   }
-  for (const fs::path& file : others) fs::remove(file, failed);
+  for (const auto& [chunk, files] : others) {
+    const fs::path lock = folder_ / (chunk + ".lock");
+    std::unique_ptr<FileLock> claim;
+    if (fs::exists(lock, failed) && (claim = claimed(lock)) == nullptr) continue;
+    for (const fs::path& file : files) fs::remove(file, failed);
+  }
 }
 
-void EncodingWork::report(const Progress& progress, std::uint64_t beside) const {
-  std::uint64_t done = 0, total = 0;
-  for (const EncodingManifest::Chunk& chunk : manifest_.chunks) {
-    total += chunk.texts;
-    if (is_there(chunk.name)) done += chunk.texts;
-  }
-  progress.update({"encoding", done + beside, total, "texts", {}});
+std::uint64_t EncodingWork::texts() const {
+  std::uint64_t all = 0;
+  for (const EncodingManifest::Chunk& chunk : manifest_.chunks) all += chunk.texts;
+  return all;
+}
+
+std::uint64_t EncodingWork::finished_texts() const {
+  std::uint64_t finished = 0;
+  for (const EncodingManifest::Chunk& chunk : manifest_.chunks)
+    if (is_there(chunk.name)) finished += chunk.texts;
+  return finished;
 }
 
 bool EncodingWork::run(const Progress& progress) {
   for (;;) {
     progress.check("encoding");
-    report(progress);
+    progress.update({"encoding", finished_texts(), texts(), "texts", {}});
     const auto missing = [&](const auto& chunk) { return !is_there(chunk.name); };
     if (std::ranges::none_of(manifest_.chunks, missing)) return true;
     if (!is_current()) return false;
@@ -220,22 +244,26 @@ bool EncodingWork::encode_free_chunks(const Progress& progress) {
     if (!same) return;
     const std::unique_ptr<FileLock> claim = claimed(file_of(name, ".lock"));
     if (claim == nullptr || is_there(name)) return;
-    encode_chunk(name, chunk, progress);
+    same = encode_chunk(name, chunk, progress);
   });
   return same && place == manifest_.chunks.size();
 }
 
-void EncodingWork::encode_chunk(std::uint64_t name, const TextChunk& chunk,
+// False where the work ended or changed meanwhile: nothing is written then.
+bool EncodingWork::encode_chunk(std::uint64_t name, const TextChunk& chunk,
                                 const Progress& progress) {
-  std::uint64_t done = 0;
-  const EmbeddingMatrix vectors = chunk.encode([&](std::size_t texts) {
+  std::uint64_t done = finished_texts();  // others' are seen with the next chunk
+  const std::uint64_t all = texts();
+  const EmbeddingMatrix vectors = chunk.encode([&](std::size_t part) {
     progress.check("encoding");
-    report(progress, done += texts);
+    progress.update({"encoding", done += part, all, "texts", {}});
   });
   crash_point("encoding.before_chunk");
+  if (!is_current()) return false;
   write(name, vectors);
   ++encoded_;
   crash_point("encoding.chunk_written");
+  return true;
 }
 
 EmbeddingMatrix EncodingWork::vectors(const TextChunk& chunk, const Progress& progress) {
@@ -245,9 +273,9 @@ EmbeddingMatrix EncodingWork::vectors(const TextChunk& chunk, const Progress& pr
   return chunk.encode([&](std::size_t) { progress.check("encoding"); });
 }
 
-void EncodingWork::finish() const {
+void EncodingWork::finish(const fs::path& store) {
   std::error_code kept;  // what stays is removed by the next work
-  fs::remove_all(folder_, kept);
+  fs::remove_all(work_folder(store), kept);
 }
 
 }  // namespace dexter

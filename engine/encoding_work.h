@@ -47,12 +47,14 @@ struct EncodingManifest {
 };
 // Of the store's present work; nothing where there is none. kCorrupt for a damaged one.
 std::optional<EncodingManifest> read_encoding_manifest(const std::filesystem::path& store);
+// Whether a chunk of it has no file yet.
+bool lacks_chunks(const std::filesystem::path& store, const EncodingManifest& manifest);
 
 // One caller.
 class EncodingWork {
  public:
-  // Of the process that writes the store: makes the manifest, and removes files of other work and
-  // damaged ones, of which `progress` warns.
+  // Of the process that writes the store: makes the manifest, and removes files of other work that
+  // nobody is writing, and damaged ones, of which `progress` warns.
   EncodingWork(const std::filesystem::path& store, const FileRef& encoder, bool documents, int dim,
                ChunkScan scan, const Progress& progress);
   // Of another process, for a manifest that was read.
@@ -65,8 +67,8 @@ class EncodingWork {
   // A chunk's vectors from its file; encoded here where that is absent, or damaged, of which
   // `progress` warns. [texts x dim]
   EmbeddingMatrix vectors(const TextChunk& chunk, const Progress& progress);
-  // Removes all files of the work.
-  void finish() const;
+  // Removes all files of the store's work, if there is any.
+  static void finish(const std::filesystem::path& store);
 
   std::size_t chunks() const { return manifest_.chunks.size(); }
   std::size_t encoded() const { return encoded_; }  // chunks, by this process
@@ -80,8 +82,9 @@ class EncodingWork {
   void write(std::uint64_t name, const EmbeddingMatrix& vectors) const;
   void remove_other_files() const;
   bool encode_free_chunks(const Progress& progress);
-  void encode_chunk(std::uint64_t name, const TextChunk& chunk, const Progress& progress);
-  void report(const Progress& progress, std::uint64_t beside = 0) const;
+  bool encode_chunk(std::uint64_t name, const TextChunk& chunk, const Progress& progress);
+  std::uint64_t texts() const;
+  std::uint64_t finished_texts() const;
 
   const std::filesystem::path folder_;
   const bool owns_;

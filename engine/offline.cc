@@ -318,8 +318,8 @@ IndexReport build_generation(Catalog& catalog, const Config& config, const Progr
   manifest.config = to_json(effective);
   catalog.commit(manifest, /*clear_changes=*/true);
   crash_point("index.committed");
+  EncodingWork::finish(catalog.path());  // also what a run with another encoder left
   if (work) {
-    work->finish();
     report.chunks = work->chunks();
     report.chunks_encoded = work->encoded();
   }

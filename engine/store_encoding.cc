@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -18,6 +19,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kReadAgain{500};
+constexpr double kFirstWaitSeconds = 60;
 
 // Calls `visit` with spans of up to kTextsPerChunk of what `scan` gives one by one.
 template <class Thing, class Scan, class Visit>
@@ -41,23 +43,31 @@ std::uint64_t committed_generation(const Catalog& catalog) {
   return generation ? generation->number : 0;
 }
 
-// Works on what the store's manifest of chunks asks for; true once all of it is done.
-bool help_once(const Catalog& catalog, const Progress& progress, std::size_t& encoded) {
-  const auto manifest = read_encoding_manifest(catalog.path());
-  if (!manifest) return false;
+// What there is to do. A damaged list is none: the writer makes it anew.
+std::optional<EncodingManifest> present_work(const std::filesystem::path& store) {
   try {
-    const auto encoder = load_encoder(catalog.path(), manifest->encoder);
-    EncodingWork work(catalog.path(), *manifest, encoder->dim(),
-                      chunks_of(catalog, *encoder, manifest->documents));
-    const bool done = work.run(progress);
-    encoded += work.encoded();
-    return done;
+    return read_encoding_manifest(store);
   } catch (const Error& error) {
-    if (error.kind() == ErrorKind::kNotFound) return false;  // left over from a former encoder
-    // Work that ended or began anew amid a chunk of this process took its files along.
-    if (read_encoding_manifest(catalog.path()) == manifest) throw;
-    return false;
+    if (error.kind() != ErrorKind::kCorrupt && error.kind() != ErrorKind::kIncompatible) throw;
+    return std::nullopt;
   }
+}
+
+// Works on what `manifest` asks for; how many chunks were encoded here.
+std::size_t help_once(const Catalog& catalog, const EncodingManifest& manifest,
+                      const Progress& progress) {
+  std::optional<EncodingWork> work;
+  try {
+    const auto encoder = load_encoder(catalog.path(), manifest.encoder);
+    work.emplace(catalog.path(), manifest, encoder->dim(),
+                 chunks_of(catalog, *encoder, manifest.documents));
+    work->run(progress);
+  } catch (const Error& error) {
+    // Not found: left over from a former encoder. Else, work that ended or began anew amid a chunk
+    // of this process took its files along.
+    if (error.kind() != ErrorKind::kNotFound && present_work(catalog.path()) == manifest) throw;
+  }
+  return work ? work->encoded() : 0;
 }
 
 }  // namespace
@@ -107,15 +117,28 @@ ChunkScan chunks_of(const Catalog& catalog, const Encoder& encoder, bool documen
 
 std::size_t help_to_encode(const std::filesystem::path& store, double timeout,
                            const Progress& progress) {
-  const auto deadline = Clock::now() + std::chrono::duration<double>(timeout);
+  const auto after = [](double seconds) {
+    return Clock::now() + std::chrono::duration<double>(seconds);
+  };
+  auto deadline = after(std::min(timeout, kFirstWaitSeconds));
   const std::uint64_t generation = committed_generation(Catalog::open(store, OpenMode::kRead));
+  std::optional<EncodingManifest> seen;
   for (std::size_t encoded = 0;;) {
     progress.check("waiting for texts to encode");
     // Opened again each time: the manifest is of the store as its writer found it.
     const Catalog catalog = Catalog::open(store, OpenMode::kRead);
-    const bool done = help_once(catalog, progress, encoded);
-    if (done || committed_generation(catalog) != generation || Clock::now() > deadline)
-      return encoded;
+    if (committed_generation(catalog) != generation) return encoded;
+    const std::optional<EncodingManifest> found = present_work(store);
+    if (seen && !found) return encoded;
+    if (found != seen) deadline = after(timeout);
+    seen = found;
+    // Finished work may be what a former run left, and more about to come.
+    if (found && lacks_chunks(store, *found)) {
+      const std::size_t here = help_once(catalog, *found, progress);
+      encoded += here;
+      if (here > 0) deadline = after(timeout);
+    }
+    if (Clock::now() > deadline) return encoded;
     std::this_thread::sleep_for(kReadAgain);
   }
 }

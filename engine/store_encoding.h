@@ -24,8 +24,9 @@ TextChunk chunk_of(const Encoder& encoder, std::span<const Example> documents);
 ChunkScan chunks_of(const Catalog& catalog, const Encoder& encoder, bool documents);
 
 // What a process does that encodes for the one that writes the store: waits for the manifest of its
-// work, up to `timeout` seconds, and encodes chunks until all are there. Returns how many it
-// encoded; 0 where no work was found, or the store's generation was committed meanwhile.
+// work, up to `timeout` seconds but no longer than 60, and encodes chunks until the store's
+// generation is committed, its work is removed, or nothing was left to encode for `timeout`
+// seconds. Returns how many it encoded.
 std::size_t help_to_encode(const std::filesystem::path& store, double timeout,
                            const Progress& progress);
 

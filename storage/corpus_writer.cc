@@ -97,8 +97,10 @@ struct CorpusWriter::Impl {
     try {
       store.remove_stale_records();
       store.remove_unnamed_files(/*temporaries=*/false);
-      std::error_code failed;
-      if (committed) std::filesystem::remove_all(store.path / "train", failed);
+      if (!committed) return;
+      std::error_code failed;  // work on the former corpus
+      for (const char* folder : {"train", "encoding"})
+        std::filesystem::remove_all(store.path / folder, failed);
     } catch (const std::exception&) {
       return;
     }

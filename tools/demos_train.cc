@@ -192,7 +192,13 @@ ExitCode run_train(Context& context, const TrainArguments& arguments) {
     print_outputs(context, report);
     return ExitCode::kOk;
   }
-  if (!has_trained_encoder(bank)) train_on_outputs(context, bank, config, arguments.resume);
+  if (!has_trained_encoder(bank))
+    train_on_outputs(context, bank, config, arguments.resume);
+  else if (arguments.resume)
+    context.terminal.remark(
+        fmt::format("--resume has nothing to resume: the bank has an encoder, from which the "
+                    "rounds of --scorer {} go on by themselves",
+                    arguments.scorer));
   const FeedbackReport report = train_on_scores(context, bank, config, arguments);
   index();
   print_rounds(context, report, arguments.scorer);
@@ -212,8 +218,8 @@ Runner add_demos_train(CLI::App& app, Context& context) {
       ->type_name("FILE")
       ->group("Run");
   app.add_flag("--resume", arguments->resume,
-               "go on from the last finished epoch of a training on outputs that was stopped; give "
-               "the same settings")
+               "go on from the last checkpoint of a training on outputs that was stopped; give the "
+               "same settings")
       ->group("Run");
   arguments->config.add_to(
       app, {{"--encoder", "encoder.kind", "KIND", "bag or transformer"},
@@ -242,8 +248,9 @@ constinit const Verb kDemosTrainVerb = {
         "Trains an encoder on the bank, one for all its tasks, so that an input lies near "
         "demonstrations that help to solve it. Options of `dexter config` count, with values for "
         "small banks as the defaults of encoder.*, loss.* and train.*. A part is held out to "
-        "choose the epoch. Checkpoints are written as epochs end: a run that was stopped or killed "
-        "goes on with --resume to the encoder it would have made.\n\n"
+        "choose the epoch. Checkpoints are written at the end of an epoch, at least "
+        "train.checkpoint_seconds apart: a run that was stopped or killed goes on from the last "
+        "with --resume, to the encoder it would have made.\n\n"
         "The scorers http and file go on from the encoder that the bank has, or first make one "
         "as knn does: in each round candidates are mined, scored and learnt from (options demos.* "
         "and lm.*). Scores of http are kept in the bank, so that no pair is asked for twice, not "

@@ -123,12 +123,12 @@ constinit const Verb kIndexVerb = {
         "documents become a second space of the same generation: `dexter query --space documents` "
         "gives those most alike to a text, and their labels vote beside the labels' own scores.\n\n"
         "What a transformer encodes is kept chunk by chunk in the store's folder until the commit, "
-        "so "
-        "that a run that was stopped or killed goes on there. Where torchrun, mpirun or "
+        "so that a run that was stopped or killed goes on there. Where torchrun, mpirun or "
         "Kubernetes set RANK and WORLD_SIZE, all processes encode: rank 0 alone writes the store, "
-        "the others may be killed, started again or left out at any time, and the vectors are "
-        "those of "
-        "one process.",
+        "the others may be killed, started again or left out at any time (torchrun and mpirun then "
+        "end all; the next run goes on), and the vectors are those of one process. The others end "
+        "when rank 0 has committed, or after runtime.rank_timeout seconds with nothing to encode; "
+        "where rank 0 has not begun, or is done, after 60 at most.",
     .examples =
         "dexter index --store my-store\n"
         "dexter index --store my-store --kind hnsw --set index.recall=0.995\n"

@@ -5,8 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <fstream>
 #include <thread>
 
+#include "storage/file_io.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/temp_dir.h"
 
@@ -68,7 +70,7 @@ TEST(EncodingWork, EachChunkIsEncodedOnceByManyThreads) {
   EXPECT_EQ(encoded, static_cast<int>(kWorkChunks));
   expect_vectors(owner, scan);
   EXPECT_EQ(encoded, static_cast<int>(kWorkChunks));
-  owner.finish();
+  EncodingWork::finish(store.path());
   EXPECT_FALSE(read_encoding_manifest(store.path()));
 }
 
@@ -90,6 +92,44 @@ TEST(EncodingWork, AHelperLeavesWorkThatIsNotTheManifests) {
   EXPECT_TRUE(next.run({}));
   EXPECT_EQ(encoded, 2 + static_cast<int>(kWorkChunks));
   expect_vectors(next, numbered(encoded, 500), 500);
+}
+
+TEST(EncodingWork, FilesThatSomebodyIsWritingStay) {
+  const TempDir store;
+  std::atomic<int> encoded = 0;
+  const EncodingWork former(store.path(), kWorkEncoder, true, kWorkDim, numbered(encoded), {});
+  const std::filesystem::path folder = store / "encoding";
+  std::ofstream(folder / "0000000000000001.vec.tmp") << "begun";
+  std::ofstream(folder / "0000000000000002.vec.tmp") << "left";
+  std::ofstream(folder / "0000000000000002.lock");
+  const FileLock at_it(folder / "0000000000000001.lock");
+  const EncodingWork next(store.path(), kWorkEncoder, true, kWorkDim, numbered(encoded, 500), {});
+  EXPECT_TRUE(std::filesystem::exists(folder / "0000000000000001.vec.tmp"));
+  EXPECT_TRUE(std::filesystem::exists(folder / "0000000000000001.lock"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "0000000000000002.vec.tmp"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "0000000000000002.lock"));
+}
+
+// Its writer ends the work while a helper is amid a chunk.
+TEST(EncodingWork, AHelperThatIsLateWritesNothing) {
+  const TempDir store;
+  std::atomic<int> encoded = 0;
+  const EncodingWork owner(store.path(), kWorkEncoder, true, kWorkDim, numbered(encoded), {});
+  const ChunkScan ends_amid = [&](const std::function<void(const TextChunk&)>& visit) {
+    numbered(encoded)([&](const TextChunk& chunk) {
+      TextChunk last = chunk;
+      last.encode = [&](const TextChunk::PartDone& done) {
+        EncodingWork::finish(store.path());
+        return chunk.encode(done);
+      };
+      visit(last);
+    });
+  };
+  EncodingWork helper(store.path(), read_encoding_manifest(store.path()).value(), kWorkDim,
+                      ends_amid);
+  EXPECT_FALSE(helper.run({}));
+  EXPECT_EQ(encoded, 1);
+  EXPECT_FALSE(std::filesystem::exists(store / "encoding"));
 }
 
 TEST(EncodingWork, ADamagedFileIsMadeAgain) {
@@ -118,6 +158,11 @@ TEST(EncodingWork, ADamagedFileIsMadeAgain) {
   EXPECT_TRUE(again.run(progress));
   EXPECT_EQ(again.encoded(), 3u);
   EXPECT_EQ(warnings.size(), 6u);
+  // Another kind of file is no better than a damaged one.
+  std::filesystem::copy_file(store / "encoding/manifest", files[4],
+                             std::filesystem::copy_options::overwrite_existing);
+  expect_vectors(again, scan, 0, progress);
+  EXPECT_EQ(warnings.size(), 7u);
   // A helper says so where the list itself is damaged; the owner makes it anew.
   testing::flip_byte(store / "encoding/manifest", 100);
   expect_error(

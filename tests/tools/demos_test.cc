@@ -116,6 +116,9 @@ TEST(DemosTrain, ResumedAfterAKillMakesTheEncoderThatItWouldHaveMade) {
   EXPECT_EQ(resumed.at("fingerprint"), expected.at("fingerprint"));
   EXPECT_THAT(run_ok(train(killed, {"--resume"})).err,
               HasSubstr("no checkpoint to resume from: trained from the beginning"));
+  // Rounds have none; this one ends for want of a language model.
+  EXPECT_THAT(run(train(killed, {"--resume", "--scorer", "http"})).err,
+              HasSubstr("--resume has nothing to resume"));
 }
 
 TEST(DemosFlow, GoesFromAnEmptyFolderToAPrompt) {

@@ -21,6 +21,8 @@ using ::testing::HasSubstr;
 
 constexpr std::size_t kDocuments = 20'000;  // five chunks; labels are one
 constexpr std::size_t kChunks = 6;
+// Of a helper that comes when all is done.
+const std::vector<std::string> kShortWait{"--set", "runtime.rank_timeout=20"};
 
 class IndexRanks : public ::testing::Test {
  protected:
@@ -111,17 +113,22 @@ TEST_F(IndexRanks, KilledAndDamagedTheyEndAsOneProcess) {
   const std::vector<fs::path> finished = finished_chunks("many");
   ASSERT_GE(finished.size(), 3u);
   flip_byte(finished[1], fs::file_size(finished[1]) / 2);
-  Process helper(index("many"), rank(1, 2));
+  // As if a later version had written it.
+  fs::copy_file(store("many") + "/encoding/manifest", finished[2],
+                fs::copy_options::overwrite_existing);
+  Process helper(index("many", kShortWait), rank(1, 2));
   const Outcome owner = run(index("many"), rank(0, 2));
   const Outcome helped = helper.finish();
   EXPECT_THAT(owner.err, HasSubstr(finished[1].filename().string() + " is damaged"));
-  EXPECT_EQ(encoded(owner) + encoded(helped), kChunks - finished.size() + 1);
+  EXPECT_THAT(owner.err, HasSubstr(finished[2].filename().string() + " is damaged"));
+  EXPECT_EQ(encoded(owner) + encoded(helped), kChunks - finished.size() + 2);
   expect_as_alone("many");
 }
 
 TEST_F(IndexRanks, ShareTheWorkWhoeverComesFirst) {
   copy("shared");
-  Process first(index("shared"), rank(1, 3)), second(index("shared"), rank(2, 3));
+  Process first(index("shared", kShortWait), rank(1, 3)),
+      second(index("shared", kShortWait), rank(2, 3));
   const Outcome owner = run(index("shared"), rank(0, 3));
   EXPECT_EQ(encoded(owner) + encoded(first.finish()) + encoded(second.finish()), kChunks);
   expect_as_alone("shared");
@@ -162,6 +169,44 @@ TEST_F(IndexRanks, EndWithoutAnOwner) {
   const Outcome waited = run(index("none", {"--set", "runtime.rank_timeout=0.5"}), rank(1, 2));
   EXPECT_EQ(encoded(waited), 0u);
   EXPECT_EQ(run(index("none"), rank(2, 2)).code, 2);
+  // Nor does a damaged list of a former run give work.
+  EXPECT_EQ(run(index("none"), rank(0, 2, "encoding.chunk_written")).signal, SIGKILL);
+  flip_byte(store("none") + "/encoding/manifest", 100);
+  EXPECT_EQ(encoded(run(index("none", {"--set", "runtime.rank_timeout=0.5"}), rank(1, 2))), 0u);
+  EXPECT_EQ(encoded(run(index("none"))), kChunks - 1);
+  expect_as_alone("none");
+}
+
+TEST_F(IndexRanks, AHelperWaitsBehindFinishedWorkOfAFormerRun) {
+  copy("former");
+  const std::vector<std::string> labels{"index",     "--store", store("former"),
+                                        "--threads", "1",       "--json"};
+  EXPECT_EQ(run(labels, rank(0, 2, "index.before_commit")).signal, SIGKILL);
+  EXPECT_EQ(finished_chunks("former").size(), 1u);
+  Process helper(index("former", kShortWait), rank(1, 2));
+  EXPECT_FALSE(helper.ends_within(std::chrono::milliseconds(1500)));
+  EXPECT_EQ(run(index("former"), rank(0, 2, "encoding.chunk_written")).signal, SIGKILL);
+  while (finished_chunks("former").size() < kChunks &&
+         !helper.ends_within(std::chrono::milliseconds(10))) {
+  }
+  EXPECT_EQ(encoded(run(index("former"), rank(0, 2))), 0u);
+  EXPECT_GE(encoded(helper.finish()), 1u);
+  expect_as_alone("former");
+}
+
+TEST_F(IndexRanks, WorkOnWhatIsNoMoreLeavesNoFiles) {
+  copy("imported");
+  EXPECT_EQ(run(index("imported"), rank(0, 2, "encoding.chunk_written")).signal, SIGKILL);
+  copy("retrained");
+  fs::copy(store("imported") + "/encoding", store("retrained") + "/encoding");
+  ASSERT_EQ(finished_chunks("retrained").size(), 1u);
+  run_ok({"import", "--replace", "--store", store("imported"), "--train",
+          (*folder_ / "many.jsonl").string(), "--labels", (*folder_ / "labels.jsonl").string()});
+  EXPECT_FALSE(fs::exists(store("imported") + "/encoding"));
+  run_ok({"train", "--store", store("retrained"), "--encoder", "bag", "--epochs", "1", "--threads",
+          "1", "--set", "encoder.dim=16"});
+  run_ok({"index", "--store", store("retrained"), "--threads", "1"});
+  EXPECT_FALSE(fs::exists(store("retrained") + "/encoding"));
 }
 
 }  // namespace
