@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "encoders/transformer_device.h"
 #include "storage/error.h"
@@ -16,6 +17,9 @@ namespace {
 // Scores of one tile, which are held together.
 constexpr std::int64_t kTileScores = std::int64_t{1} << 27;
 constexpr std::int64_t kRowsAtOnce = 65536;  // copied to the device together
+// The best of all tiles so far, of all queries that are asked together.
+constexpr std::int64_t kBest = std::int64_t{1} << 22;
+constexpr std::int64_t kQueriesAtOnce = 4096;
 
 double norm_of(std::span<const float> row) {
   double squares = 0;
@@ -26,6 +30,34 @@ double norm_of(std::span<const float> row) {
 at::Tensor view_of(EmbeddingView rows) {
   return at::from_blob(const_cast<float*>(rows.data()),
                        {static_cast<std::int64_t>(rows.rows()), rows.dim()}, at::kFloat);
+}
+
+// Another device may do, or none: it is no fault of the index.
+Error failed_copy(const c10::Error& error, const std::string& device) {
+  return {ErrorKind::kInvalidInput, "putting vectors on device " + device + ": LibTorch says '" +
+                                        error.what_without_backtrace() +
+                                        "'; free its memory, or search on the cpu"};
+}
+
+// The best `wanted` of each query, tile by tile: [queries x wanted].
+std::pair<at::Tensor, at::Tensor> best_of(const at::Tensor& rows, const at::Tensor& asked,
+                                          std::int64_t wanted) {
+  const std::int64_t tile = std::max<std::int64_t>(kTileScores / asked.size(0), wanted);
+  at::Tensor scores, numbers;
+  for (std::int64_t first = 0; first < rows.size(0); first += tile) {
+    const std::int64_t size = std::min(tile, rows.size(0) - first);
+    const at::Tensor products = at::mm(asked, rows.narrow(0, first, size).t());
+    auto [top, at] = at::topk(products, std::min(wanted, size));
+    at = at + first;
+    scores = scores.defined() ? at::cat({scores, top}, 1) : top;
+    numbers = numbers.defined() ? at::cat({numbers, at}, 1) : at;
+    if (scores.size(1) > wanted) {
+      const auto [best, which] = at::topk(scores, wanted);
+      scores = best;
+      numbers = numbers.gather(1, which);
+    }
+  }
+  return {scores.to(at::kFloat).cpu().contiguous(), numbers.cpu().contiguous()};
 }
 
 }  // namespace
@@ -59,6 +91,8 @@ DeviceRows::DeviceRows(EmbeddingView rows, const std::string& device, bool half)
                 "putting vectors on a device: " +
                     std::to_string(bytes_of(rows.rows(), rows.dim(), half) >> 20) +
                     " MiB do not fit its memory; keep them in float16 or search on the cpu");
+  } catch (const c10::Error& e) {
+    throw failed_copy(e, device);
   }
 }
 
@@ -67,36 +101,24 @@ DeviceRows::~DeviceRows() = default;
 DeviceRows::Found DeviceRows::best(EmbeddingView queries, std::size_t count) const {
   const c10::InferenceMode no_graph;
   const auto wanted = static_cast<std::int64_t>(count);
-  const at::Tensor& rows = impl_->rows;
-  const at::Tensor asked = view_of(queries).to(rows.options());
-  const std::int64_t tile = std::max<std::int64_t>(
-      {kTileScores / std::max<std::int64_t>(1, asked.size(0)), 2 * wanted, 1});
-  at::Tensor scores, numbers;
+  const at::Tensor all = view_of(queries);
+  const std::int64_t at_once = std::clamp<std::int64_t>(kBest / wanted, 1, kQueriesAtOnce);
+  Found found;
   try {
-    for (std::int64_t first = 0; first < rows.size(0); first += tile) {
-      const std::int64_t size = std::min(tile, rows.size(0) - first);
-      const at::Tensor products = at::mm(asked, rows.narrow(0, first, size).t());
-      auto [top, at] = at::topk(products, std::min(wanted, size));
-      at = at + first;
-      scores = scores.defined() ? at::cat({scores, top}, 1) : top;
-      numbers = numbers.defined() ? at::cat({numbers, at}, 1) : at;
-      if (scores.size(1) > wanted) {
-        const auto [best, which] = at::topk(scores, wanted);
-        scores = best;
-        numbers = numbers.gather(1, which);
-      }
+    for (std::int64_t first = 0; first < all.size(0); first += at_once) {
+      const at::Tensor asked = all.narrow(0, first, std::min(at_once, all.size(0) - first));
+      const auto [scores, numbers] = best_of(impl_->rows, asked.to(impl_->rows.options()), wanted);
+      const float* const score = scores.const_data_ptr<float>();
+      const std::int64_t* const number = numbers.const_data_ptr<std::int64_t>();
+      found.scores.insert(found.scores.end(), score, score + scores.numel());
+      found.rows.insert(found.rows.end(), number, number + numbers.numel());
     }
-    scores = scores.to(at::kFloat).cpu().contiguous();
-    numbers = numbers.cpu().contiguous();
   } catch (const c10::Error& e) {
     throw Error(ErrorKind::kInternal, std::string("searching on a device: LibTorch says '") +
                                           e.what_without_backtrace() +
                                           "'; ask for fewer at once, or search on the cpu");
   }
-  const auto all = static_cast<std::size_t>(scores.numel());
-  const float* const score = scores.const_data_ptr<float>();
-  const std::int64_t* const number = numbers.const_data_ptr<std::int64_t>();
-  return {{number, number + all}, {score, score + all}};
+  return found;
 }
 
 float DeviceRows::slack(std::span<const float> query) const {
@@ -118,15 +140,24 @@ std::size_t DeviceRows::bytes_of(std::size_t rows, int dim, bool half) {
 }
 
 std::size_t DeviceRows::work_bytes(bool half) {
-  // The scores of a tile, and what choosing the best of them takes.
-  return 2 * static_cast<std::size_t>(kTileScores) * (half ? 2 : sizeof(float));
+  // The scores of a tile, and what choosing the best of them takes; the best so far beside a
+  // tile's, joined, chosen from and gathered: eight scores and ten numbers of each at most.
+  const std::size_t value = half ? 2 : sizeof(float);
+  return 2 * static_cast<std::size_t>(kTileScores) * value +
+         static_cast<std::size_t>(kBest) * (8 * value + 10 * sizeof(std::int64_t));
 }
 
 std::optional<std::size_t> DeviceRows::free_bytes(const std::string& device) {
   const at::Device where = device_named(device);
   if (where.is_cpu()) return std::nullopt;
-  at::globalContext().lazyInitDevice(where.type());
-  return c10::getDeviceAllocator(where.type())->getMemoryInfo(where.index()).first;
+  try {
+    at::globalContext().lazyInitDevice(where.type());
+    c10::DeviceAllocator& memory = *c10::getDeviceAllocator(where.type());
+    memory.emptyCache();  // what LibTorch keeps of tensors that are gone is free
+    return memory.getMemoryInfo(where.index()).first;
+  } catch (const c10::Error& e) {
+    throw failed_copy(e, device);
+  }
 }
 
 }  // namespace dexter

@@ -22,17 +22,18 @@ class DeviceRows {
  public:
   // `device` is auto, cpu or cuda; in `half` precision the copy takes two bytes a value. Errors:
   // kInvalidInput for "cuda" without a GPU, for a value beyond what fits, and where the device has
-  // no memory for the copy.
+  // no memory for the copy or fails.
   DeviceRows(EmbeddingView rows, const std::string& device, bool half);
   ~DeviceRows();
   DeviceRows(const DeviceRows&) = delete;
   DeviceRows& operator=(const DeviceRows&) = delete;
 
+  static constexpr std::size_t kMost = 65536;
   struct Found {
     std::vector<std::int64_t> rows;  // [queries x count], best first
     std::vector<float> scores;
   };
-  // 1 <= count <= rows. kInternal where LibTorch fails.
+  // 1 <= count <= rows, kMost. Many queries are asked in parts. kInternal where LibTorch fails.
   Found best(EmbeddingView queries, std::size_t count) const;
   // No score of `best` is further from the float32 inner product than this.
   float slack(std::span<const float> query) const;

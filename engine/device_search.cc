@@ -1,6 +1,7 @@
 // The vectors of an index on a device of the encoders' library, or of the index's.
 #include "engine/device_search.h"
 
+#include <algorithm>
 #include <mutex>
 #include <utility>
 
@@ -25,7 +26,7 @@ class OnDevice final : public RowAccelerator {
     DeviceRows::Found found = rows_.best(ask.queries, ask.count);
     return {std::move(found.rows), std::move(found.scores)};
   }
-  std::size_t most() const override { return count_; }
+  std::size_t most() const override { return std::min(count_, DeviceRows::kMost); }
   float slack(std::span<const float> query) const override { return rows_.slack(query); }
 
  private:
@@ -36,8 +37,10 @@ class OnDevice final : public RowAccelerator {
 
 std::size_t memory_of_machine() { return static_cast<std::size_t>(available_memory()); }
 
+// Whether to try one: where LibTorch finds a GPU that FAISS cannot use, a warning is to say why.
 bool has_gpu_for(const std::string& kind) {
-  return (kind == "flat" && finds_gpu()) || (kind == "ivf" && faiss_without_gpu().empty());
+  return (kind == "flat" && finds_gpu()) ||
+         (kind == "ivf" && (faiss_without_gpu().empty() || finds_gpu()));
 }
 
 }  // namespace
@@ -73,6 +76,11 @@ void search_on(const DeviceOptions& options, VectorIndex& index) {
     if (!automatic || error.kind() != ErrorKind::kInvalidInput) throw;
     spdlog::warn("the index is searched on the processors: {}", error.what());
   }
+}
+
+DeviceOptions to_open_again(DeviceOptions options) {
+  if (options.name == "cuda") options.name = "auto";
+  return options;
 }
 
 }  // namespace dexter

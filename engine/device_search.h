@@ -19,4 +19,8 @@ Accelerate on_device(const std::string& device, bool half, double memory = 0.9);
 // it then, and a warning says why where a GPU was there.
 void search_on(const DeviceOptions& options, VectorIndex& index);
 
+// For opening a store again while its former copy still answers, so that both must fit: auto in the
+// place of cuda, as a refusal would be the same each time.
+DeviceOptions to_open_again(DeviceOptions options);
+
 }  // namespace dexter

@@ -12,6 +12,7 @@
 #include "encoders/encoder.h"
 #include "engine/compaction.h"
 #include "engine/demo_bank.h"
+#include "engine/device_search.h"
 #include "engine/live_change.h"
 #include "engine/offline.h"
 #include "storage/crash_point.h"
@@ -103,7 +104,8 @@ void LiveStore::require_open() {
   if (!failed_) return;
   catalog_.reset();
   catalog_.emplace(Catalog::open(path_, OpenMode::kWrite));
-  auto opened = std::make_shared<const RetrievalEngine>(RetrievalEngine::open(path_, device_));
+  auto opened =
+      std::make_shared<const RetrievalEngine>(RetrievalEngine::open(path_, to_open_again(device_)));
   const std::size_t changes = opened->last_changes().size();
   replace(std::move(opened), {}, changes);
   ++openings_;
@@ -287,7 +289,7 @@ void LiveStore::compact(const Progress& progress) {
     change([&](Catalog& catalog) { catalog.commit(manifest, /*clear_changes=*/true, kept); });
   }
   crash_point("compact.committed");
-  RetrievalEngine opened = RetrievalEngine::open(path_, device_);
+  RetrievalEngine opened = RetrievalEngine::open(path_, to_open_again(device_));
   const std::lock_guard lock(writing_);
   // A store that was opened again since then answers from the new generation already.
   if (failed_ || recording.opening() != openings_) return;

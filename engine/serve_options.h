@@ -87,7 +87,8 @@ void visit(Visitor& v, ServeOptions& o) {
   v("drain_ms", o.drain_ms, "time for requests in flight to end when the server stops");
   v("device", o.search.name, "where a flat or ivf index is searched: cpu, cuda, or auto");
   v("device_memory", o.search.memory,
-    "what an index may take of a GPU: up to 1 a share of its free memory, above MiB");
+    "what an index may take of a GPU: up to 1 a share of its free memory, above MiB; compacting "
+    "and reloading hold two copies for a moment, else the new one is searched on the processors");
   v("device_replicas", o.search.replicas, "ivf on several GPUs: all of it on each, not a part");
   v("device_codes", o.search.codes,
     "ivf on GPUs: bytes of a vector in product-quantised codes, which miss some answers; 0: none");

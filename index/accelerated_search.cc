@@ -102,11 +102,20 @@ std::vector<Hit> accelerated_hits(const RowAccelerator& accelerator, const Accel
   return best;
 }
 
-void RankedIndex::use(const Accelerate&) {
+void RankedIndex::use(const Accelerate& by) {
+  const std::string& kind = core_.options.kind;
+  ensure(
+      kind != "flat" && kind != "ivf", ErrorKind::kInvalidInput,
+      fmt::format("searching on other hardware: the index is {}, and {} is searched there; build "
+                  "it with another kind, or search on the processors",
+                  kind,
+                  by.flat  ? "only flat"
+                  : by.ivf ? "only ivf"
+                           : "none"));
   throw Error(ErrorKind::kInvalidInput,
               fmt::format("searching on other hardware: the index is {}, which is searched on the "
                           "processors alone; build it with the kind flat or ivf",
-                          core_.options.kind));
+                          kind));
 }
 
 void accelerate(VectorIndex& index, const Accelerate& by) {

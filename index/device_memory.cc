@@ -13,13 +13,19 @@ namespace dexter {
 namespace {
 
 constexpr std::size_t kMiB = std::size_t{1} << 20;
-constexpr std::size_t kBlock = 32;        // rows of a list that stand side by side on a GPU
-constexpr std::size_t kAllocation = 512;  // cudaMalloc gives multiples of it
+constexpr std::size_t kBlock = 32;  // rows of a list that stand side by side on a GPU
+// cudaMalloc gives multiples of the first, and from half of the second on multiples of that.
+constexpr std::size_t kAllocation = 512;
+constexpr std::size_t kPage = 2 * kMiB;
 constexpr std::size_t kListPointers =
     48;  // its place in three vectors, doubled at most, and a norm
 
 std::size_t rounded_up(std::size_t bytes, std::size_t unit) {
   return (bytes + unit - 1) / unit * unit;
+}
+
+std::size_t allocated(std::size_t bytes) {
+  return rounded_up(bytes, bytes < kPage / 2 ? kAllocation : kPage);
 }
 
 std::size_t mebibytes(std::size_t bytes) { return rounded_up(bytes, kMiB) / kMiB; }
@@ -51,7 +57,7 @@ void ensure_fits(const DeviceNeed& need, double memory, std::size_t free,
 }
 
 std::size_t listed_bytes(std::span<const std::size_t> list_sizes, std::size_t code_bytes, int dim) {
-  std::size_t bytes = list_sizes.size() * static_cast<std::size_t>(dim) * sizeof(float) +
+  std::size_t bytes = allocated(list_sizes.size() * static_cast<std::size_t>(dim) * sizeof(float)) +
                       list_sizes.size() * kListPointers;
   for (const std::size_t size : list_sizes) {
     const std::size_t codes = rounded_up(size, kBlock) * code_bytes;
@@ -61,7 +67,7 @@ std::size_t listed_bytes(std::span<const std::size_t> list_sizes, std::size_t co
                        "FAISS has no longer ones than 2047 MiB on a GPU; build the index with more "
                        "lists",
                        size, mebibytes(codes)));
-    bytes += rounded_up(codes, kAllocation) + rounded_up(size * sizeof(int), kAllocation);
+    bytes += allocated(codes) + allocated(size * sizeof(int));
   }
   return bytes;
 }

@@ -9,13 +9,31 @@
 #include <faiss/gpu/GpuIndexIVFScalarQuantizer.h>
 #include <faiss/gpu/StandardGpuResources.h>
 
-#include <algorithm>
+#include <string>
+#include <utility>
 
 #include "index/faiss_devices.h"
 #include "index/faiss_search.h"
 
 namespace dexter {
 namespace {
+
+// The first device that FAISS's kernels do not run on: launching one there ends the process.
+std::string too_old_device(int count) {
+  for (int gpu = 0; gpu < count; ++gpu) {
+    int major = 0, minor = 0;
+    for (const auto& [value, attribute] : {std::pair{&major, cudaDevAttrComputeCapabilityMajor},
+                                           std::pair{&minor, cudaDevAttrComputeCapabilityMinor}})
+      if (const cudaError_t error = cudaDeviceGetAttribute(value, attribute, gpu);
+          error != cudaSuccess)
+        return "asking GPU " + std::to_string(gpu) + " for its architecture: CUDA says '" +
+               cudaGetErrorString(error) + "'";
+    if (std::string old = faiss_too_new(DEXTER_FAISS_GPU_ARCHITECTURE, 10 * major + minor, gpu);
+        !old.empty())
+      return old;
+  }
+  return {};
+}
 
 // FAISS's own count ends the process where there is no driver.
 int devices_seen(std::string& problem) {
@@ -28,13 +46,13 @@ int devices_seen(std::string& problem) {
     cudaGetLastError();  // it is told once
     return 0;
   }
-  if (count == 0) problem = "CUDA sees no device";
-  return count;
+  problem = count == 0 ? "CUDA sees no device" : too_old_device(count);
+  return problem.empty() ? count : 0;
 }
 
-void check(cudaError_t error, const char* doing) {
-  ensure(error == cudaSuccess, ErrorKind::kInternal,
-         std::string(doing) + ": CUDA says '" + cudaGetErrorString(error) + "'");
+void check(cudaError_t error, const std::string& doing) {
+  ensure(error == cudaSuccess, ErrorKind::kInvalidInput,
+         doing + ": CUDA says '" + cudaGetErrorString(error) + "'; search on the cpu");
 }
 
 // Each copy has its own: one serves one thread. It lives as long as the copy.
@@ -60,13 +78,14 @@ class GpuDevices final : public FaissDevices {
   std::size_t count() const override { return count_; }
 
   std::size_t free_bytes(std::size_t device) const override {
+    const std::string asking = "asking for the free memory of " + name(device);
     int before = 0;
-    check(cudaGetDevice(&before), "asking for a GPU's memory");
-    check(cudaSetDevice(static_cast<int>(device)), "asking for a GPU's memory");
+    check(cudaGetDevice(&before), asking);
+    check(cudaSetDevice(static_cast<int>(device)), asking);
     std::size_t free = 0, total = 0;
     const cudaError_t asked = cudaMemGetInfo(&free, &total);
-    check(cudaSetDevice(before), "asking for a GPU's memory");
-    check(asked, "asking for a GPU's memory");
+    check(cudaSetDevice(before), asking);
+    check(asked, asking);
     return free;
   }
 

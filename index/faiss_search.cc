@@ -9,6 +9,7 @@
 #include <faiss/IndexShards.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <mutex>
@@ -20,7 +21,8 @@
 namespace dexter {
 namespace {
 
-constexpr const char* kCopying = "copying vectors for FAISS";
+// What GpuIndexIVFPQ has kernels for, in bytes a vector.
+constexpr std::array kCodeBytes = {1, 2, 3, 4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 96};
 
 // The `part`-th of `parts` shares of some things.
 struct Share {
@@ -281,14 +283,14 @@ class FaissRows final : public RowAccelerator {
     if (options_.codes == 0) return;
     std::size_t count = 0;
     for (const auto& list : rows.lists) count += list.size();
-    ensure(!options_.half && options_.codes > 0 && rows.centroids.dim() % options_.codes == 0 &&
-               count >= 256,
+    ensure(!options_.half && std::ranges::count(kCodeBytes, options_.codes) == 1 &&
+               rows.centroids.dim() % options_.codes == 0 && count >= 256,
            ErrorKind::kInvalidInput,
            "putting vectors on a device: codes of " + std::to_string(options_.codes) +
                " bytes for " + std::to_string(count) + " vectors of " +
                std::to_string(rows.centroids.dim()) +
-               " dimensions; give a divisor of the dimensions, at least 256 vectors, and no half "
-               "precision");
+               " dimensions; give a divisor of the dimensions among 1, 2, 3, 4, 8, 12, 16, 20, 24, "
+               "28, 32, 40, 48, 56, 64 and 96, at least 256 vectors, and no half precision");
   }
 
   // Every device is asked whether its part fits before the first is copied.
@@ -297,11 +299,21 @@ class FaissRows final : public RowAccelerator {
     for (std::size_t i = 0; i < devices_->count(); ++i)
       ensure_fits({.copy = bytes_on(i), .work = FaissDevices::kWork}, options_.memory,
                   devices_->free_bytes(i), devices_->name(i));
-    parts_ = translated(ErrorKind::kInternal, kCopying, [&] {
-      std::vector<std::unique_ptr<faiss::Index>> parts;
-      for (std::size_t i = 0; i < devices_->count(); ++i) parts.push_back(copy_to(i));
-      return joined(std::move(parts), options_.replicas, successive);
-    });
+    std::vector<std::unique_ptr<faiss::Index>> parts;
+    for (std::size_t i = 0; i < devices_->count(); ++i) {
+      // Others may have taken the memory meanwhile: the index is sound, this device is not for it.
+      try {
+        parts.push_back(copy_to(i));
+      } catch (const Error&) {
+        throw;
+      } catch (const std::exception& e) {
+        throw Error(ErrorKind::kInvalidInput, "copying vectors to " + devices_->name(i) +
+                                                  ": FAISS says '" + e.what() +
+                                                  "'; free its memory, or search on the cpu");
+      }
+    }
+    parts_ = translated(ErrorKind::kInternal, "joining the copies of an index for FAISS",
+                        [&] { return joined(std::move(parts), options_.replicas, successive); });
   }
 
   const FaissOptions options_;
@@ -314,6 +326,14 @@ class FaissRows final : public RowAccelerator {
 };
 
 }  // namespace
+
+std::string faiss_too_new(int compiled, int own, int gpu) {
+  if (own >= compiled) return {};
+  const std::string number = std::to_string(own);
+  return "this FAISS was compiled for sm_" + std::to_string(compiled) + ", GPU " +
+         std::to_string(gpu) + " is sm_" + number + "; run `tools/setup --cuda --cuda-arch " +
+         number + "` and build again, or hide it (CUDA_VISIBLE_DEVICES)";
+}
 
 Accelerate by_faiss(const FaissOptions& options) {
   return {

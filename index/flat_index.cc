@@ -22,8 +22,8 @@ class FlatIndex final : public RankedIndex {
               bytes_) {}
 
   void use(const Accelerate& by) override {
-    if (!by.flat) RankedIndex::use(by);
     accelerator_.reset();  // before the next takes memory
+    if (!by.flat) RankedIndex::use(by);
     if (rows_.size() == 0) return;
     if (rows_.source().in_place()) {
       accelerator_ = by.flat({rows_.source().row(0, {}).data(), rows_.size(), core().dim});

@@ -127,8 +127,8 @@ class IvfIndex final : public RankedIndex {
 };
 
 void IvfIndex::use(const Accelerate& by) {
-  if (!by.ivf) RankedIndex::use(by);
   accelerator_.reset();  // before the next takes memory
+  if (!by.ivf) RankedIndex::use(by);
   if (place_of_.empty()) return;
   ListedRows rows{centroids_, rows_->source(), {}};
   for (std::size_t list = 0; list + 1 < lists_.begins.size(); ++list) {

@@ -77,13 +77,15 @@ std::vector<IndexBenchOptions::Device> devices_of(const BenchArguments& argument
                            .codes = arguments.codes,
                            .memory = arguments.memory,
                            .replicas = arguments.replicas};
+  const std::string without = faiss.gpu ? faiss_without_gpu() : std::string();
+  ensure(arguments.codes == 0 || without.empty(), ErrorKind::kInvalidInput,
+         "measuring --device-codes on a GPU: " + without);
   if (arguments.codes > 0)  // of ivf alone
     return {{fmt::format("{} by FAISS, codes of {} bytes", arguments.device, arguments.codes),
              {.flat = {}, .ivf = by_faiss(faiss).ivf}}};
   std::vector<IndexBenchOptions::Device> devices = {
       {arguments.device + form, on_device(arguments.device, arguments.half, arguments.memory)}};
-  if (!faiss.gpu || faiss_without_gpu().empty())
-    devices.push_back({arguments.device + " by FAISS" + form, by_faiss(faiss)});
+  if (without.empty()) devices.push_back({arguments.device + " by FAISS" + form, by_faiss(faiss)});
   return devices;
 }
 

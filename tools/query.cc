@@ -107,6 +107,11 @@ std::unique_ptr<QuerySource> source_of(const Context& context, const QueryArgume
          "--threads is given with --url; how many threads a server uses is its own affair");
   ensure(!remote || arguments.device.name == "cpu", ErrorKind::kInvalidInput,
          "--device is given with --url; where a server searches is its own affair");
+  ensure(
+      !remote || (arguments.device.memory == DeviceOptions{}.memory && arguments.device.codes == 0),
+      ErrorKind::kInvalidInput,
+      "--device-memory or --device-codes is given with --url; what a server keeps where is its "
+      "own affair");
   if (remote)
     return connect_to_server(parse_server_url(arguments.url), {.api_key = api_key_of(arguments)},
                              arguments.query);

@@ -7,6 +7,7 @@
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 
+#include "engine/device_search.h"
 #include "tools/figures.h"
 #include "tools/threads.h"
 
@@ -161,8 +162,8 @@ void Service::read_again() {
   const Config config = configs_();
   std::shared_ptr<const RetrievalEngine> next;
   if (read_)
-    next =
-        std::make_shared<const RetrievalEngine>(RetrievalEngine::open(path_, config.serve.search));
+    next = std::make_shared<const RetrievalEngine>(
+        RetrievalEngine::open(path_, to_open_again(config.serve.search)));
   auto next_demos = open_demos(path_);
   HttpServer::check(config.serve);
   keys_.reload();

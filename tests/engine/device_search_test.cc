@@ -7,6 +7,7 @@
 #include <random>
 
 #include "engine/retrieval_engine.h"
+#include "tests/encoders/limited_memory.h"
 #include "tests/engine/tiny_store.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/temp_dir.h"
@@ -70,6 +71,50 @@ TEST_P(DeviceSearch, LeavesFilteredAndRangeSearchesExact) {
   EXPECT_EQ(there->search_above(queries, 0.2F).ids, own->search_above(queries, 0.2F).ids);
 }
 
+TEST_P(DeviceSearch, AsksManyQueriesInParts) {
+  const EmbeddingMatrix rows = matrix(40, 3, 3, 100'000), queries = matrix(4100, 3, 4, 100'000);
+  const auto own = flat(rows, "float32");
+  const auto there = flat(rows, "float32");
+  accelerate(*there, on_device(GetParam(), false));
+  const SearchResult expected = own->search(queries, 2), found = there->search(queries, 2);
+  EXPECT_EQ(found.ids, expected.ids);
+  EXPECT_EQ(found.scores, expected.scores);
+}
+
+TEST_P(DeviceSearch, LeavesTiesBeyondWhatItSelectsToTheProcessors) {
+  const EmbeddingMatrix rows(70'000, 2), queries = matrix(2, 2, 4, 50);  // all alike
+  EXPECT_EQ(on_device(GetParam(), false).flat(rows)->most(), 65536U);
+  const auto own = flat(rows, "float32");
+  const auto there = flat(rows, "float32");
+  accelerate(*there, on_device(GetParam(), false));
+  for (const int k : {3, 65'537})
+    EXPECT_EQ(there->search(queries, k).ids, own->search(queries, k).ids);
+}
+
+TEST(DeviceSearchOf, CountsWhatSearchesTakeOfADevice) {
+  const EmbeddingMatrix rows = matrix(60, 4, 3, 50);
+  testing::expect_error(
+      ErrorKind::kInvalidInput, [&] { on_device("cpu", false, 1400).flat(rows); },
+      "searches up to 1472 MiB");
+}
+
+TEST(DeviceSearchOf, ACopyThatFailsIsRefusedWithItsDevice) {
+  const EmbeddingMatrix rows = matrix(4000, 64, 3, 50);
+  const testing::LimitedMemory limit(1 << 10);
+  testing::expect_error(
+      ErrorKind::kInvalidInput, [&] { on_device("cpu", false).flat(rows); },
+      "putting vectors on device cpu: LibTorch says", "search on the cpu");
+  EXPECT_EQ(limit.refusals(), 1U);
+}
+
+TEST(DeviceSearchOf, OpeningAgainDoesNotInsistOnAGpu) {
+  const DeviceOptions again = to_open_again({.name = "cuda", .memory = 500, .codes = 8});
+  EXPECT_EQ(again.name, "auto");
+  EXPECT_EQ(again.memory, 500);
+  EXPECT_EQ(again.codes, 8);
+  EXPECT_EQ(to_open_again({.name = "cpu"}).name, "cpu");
+}
+
 TEST(DeviceSearchOf, TakesFlatIndexesAlone) {
   const EmbeddingMatrix rows = matrix(60, 4, 3, 50);
   std::vector<std::int64_t> ids(60);
@@ -78,6 +123,10 @@ TEST(DeviceSearchOf, TakesFlatIndexesAlone) {
       ErrorKind::kInvalidInput,
       [&] { accelerate(*build_index({.kind = "hnsw"}, rows, ids), on_device("cpu", false)); },
       "the index is hnsw");
+  testing::expect_error(
+      ErrorKind::kInvalidInput,
+      [&] { accelerate(*build_index({.kind = "ivf"}, rows, ids), on_device("cpu", false)); },
+      "the index is ivf, and only flat is searched there");
   const auto empty = build_index({.kind = "flat"}, EmbeddingMatrix(0, 4), {});
   accelerate(*empty, on_device("cpu", false));
   EXPECT_THAT(empty->search(rows.view().rows(0, 1), 2).ids, ::testing::Each(kNoId));

@@ -2,6 +2,7 @@
 // on GPUs: the answers of the processors' own search, bit for bit.
 #include <gmock/gmock.h>
 
+#include <limits>
 #include <memory>
 #include <numeric>
 #include <random>
@@ -178,6 +179,7 @@ TEST(AcceleratedSearch, CodesAreOfAnIvfIndexAndDivideItsDimensions) {
   const EmbeddingMatrix rows = grid(300, 12, 3, 50);
   refuse("flat", rows, {.gpu = false, .codes = 4}, "this one is flat");
   refuse("ivf", rows, {.gpu = false, .codes = 5}, "give a divisor");
+  refuse("ivf", rows, {.gpu = false, .codes = 6}, "3, 4, 8, 12");  // no kernel of FAISS's
   refuse("ivf", rows, {.gpu = false, .half = true, .codes = 4}, "no half precision");
   refuse("ivf", rows.view().rows(0, 200), {.gpu = false, .codes = 4}, "at least 256 vectors");
 }
@@ -197,6 +199,49 @@ TEST(AcceleratedSearch, AnIndexThatIsRefusedIsSearchedOnTheProcessors) {
   testing::expect_error(
       ErrorKind::kInvalidInput, [&] { accelerate(*graph, by_faiss({.gpu = false})); },
       "the index is hnsw");
+}
+
+TEST(AcceleratedSearch, AKindThatIsNotSearchedThereLosesItsFormerCopy) {
+  const EmbeddingMatrix rows = grid(400, 9, 3, 100'000), queries = grid(3, 9, 4, 100'000);
+  const Accelerate by = by_faiss({.gpu = false});
+  for (const std::string kind : {"flat", "ivf"}) {
+    std::vector<std::size_t> asked;
+    const auto counted = [&](const auto& make) {
+      return [&](const auto& view) { return std::make_unique<const Counting>(make(view), asked); };
+    };
+    const auto own = built(kind, rows), there = built(kind, rows);
+    accelerate(*there, {.flat = counted(by.flat), .ivf = counted(by.ivf)});
+    expect_same(*there, *own, queries, 4);
+    EXPECT_FALSE(asked.empty());
+    asked.clear();
+    const bool flat = kind == "flat";
+    testing::expect_error(
+        ErrorKind::kInvalidInput,
+        [&] { accelerate(*there, flat ? Accelerate{.ivf = by.ivf} : Accelerate{.flat = by.flat}); },
+        "the index is " + kind + ", and only " + (flat ? "ivf" : "flat") + " is searched there");
+    expect_same(*there, *own, queries, 4);
+    EXPECT_TRUE(asked.empty());
+  }
+}
+
+// FAISS learns no codes from such values.
+TEST(AcceleratedSearch, ACopyThatFailsIsRefusedWithItsDevice) {
+  EmbeddingMatrix rows = grid(300, 8, 3, 50);
+  rows.row(7)[2] = std::numeric_limits<float>::infinity();
+  const EmbeddingMatrix centroids = grid(1, 8, 4, 50);
+  ListedRows listed{centroids, rows, std::vector<std::vector<Place>>(1)};
+  for (std::uint32_t i = 0; i < rows.rows(); ++i) listed.lists[0].push_back({i, i});
+  testing::expect_error(
+      ErrorKind::kInvalidInput, [&] { by_faiss({.gpu = false, .codes = 4}).ivf(listed); },
+      "copying vectors to the processors: FAISS says", "search on the cpu");
+}
+
+TEST(AcceleratedSearch, SaysWhichGpuIsOlderThanWhatFaissWasCompiledFor) {
+  EXPECT_EQ(faiss_too_new(90, 90, 0), "");
+  EXPECT_EQ(faiss_too_new(80, 120, 0), "");
+  EXPECT_THAT(faiss_too_new(90, 80, 1),
+              ::testing::StartsWith("this FAISS was compiled for sm_90, GPU 1 is sm_80; run "
+                                    "`tools/setup --cuda --cuda-arch 80`"));
 }
 
 TEST(AcceleratedSearch, SaysWhyNoGpuIsSearched) {
@@ -239,6 +284,10 @@ TEST(DeviceMemory, CountsBlocksOfAListAndRefusesOnesThatFaissDoesNot) {
   const std::vector<std::size_t> sizes = {0, 1, 32, 33};
   // Centroids and pointers; codes of 0, 32, 32 and 64 rows; numbers in allocations of 512 bytes.
   EXPECT_EQ(listed_bytes(sizes, 64 * 4, 64), 4 * (64 * 4 + 48) + (32 + 32 + 64) * 64 * 4 + 3 * 512);
+  // From 1 MiB on pages of 2 MiB: 40,000 rows of 256 bytes take five of them, 4,096 one.
+  const std::vector<std::size_t> large = {40'000, 4096, 4064};
+  EXPECT_EQ(listed_bytes(large, 256, 64),
+            1024 + 3 * 48 + (6U << 21) + 4064 * 256 + 160'256 + 4096 * 4 + 16'384);
   const std::vector<std::size_t> longest = {std::size_t{1} << 21};
   testing::expect_error(
       ErrorKind::kInvalidInput, [&] { listed_bytes(longest, 1024, 256); }, "2048 MiB");

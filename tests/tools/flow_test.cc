@@ -12,6 +12,7 @@ namespace dexter::testing {
 namespace {
 
 namespace json = boost::json;
+using ::testing::AnyOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -364,6 +365,13 @@ TEST(CommandLineFlow, MeasuresEveryKindOfIndexOnAStoreAndOnFiles) {
   EXPECT_EQ(run({"bench", "index"}).code, 2);
   EXPECT_THAT(run({"bench", "index", "--store", tiny.store, "--kinds", "flat,tree"}).err,
               HasSubstr("tree"));
+  // Codes are of FAISS's GPU indexes alone: without them nothing is measured in their place.
+  const Outcome codes = run({"bench", "index", "--base", base, "--queries", queries, "--device",
+                             "cuda", "--device-codes", "4", "--kinds", "ivf"});
+  EXPECT_THAT(codes.err, Not(HasSubstr("measured on the processors")));
+  EXPECT_EQ(codes.code, 2);
+  EXPECT_THAT(codes.err, AnyOf(HasSubstr("measuring --device-codes on a GPU"),
+                               HasSubstr("at least 256 vectors")));  // with a GPU
 }
 
 }  // namespace

@@ -158,8 +158,12 @@ TEST_F(RemoteQuery, TellsWhatIsWrongWithItsOptions) {
     EXPECT_EQ(outcome.code, 2) << wrong;
     EXPECT_THAT(outcome.err, HasSubstr("http://127.0.0.1:8080")) << wrong;
   }
-  for (const std::vector<std::string>& more : std::vector<std::vector<std::string>>{
-           {"--store", tiny.store}, {"--threads", "1"}, {"--device", "auto"}}) {
+  for (const std::vector<std::string>& more :
+       std::vector<std::vector<std::string>>{{"--store", tiny.store},
+                                             {"--threads", "1"},
+                                             {"--device", "auto"},
+                                             {"--device-memory", "0.5"},
+                                             {"--device-codes", "8"}}) {
     std::vector<std::string> words = by("--url", "http://127.0.0.1:1", more);
     words.emplace_back("rain");
     EXPECT_EQ(run(words).code, 2) << more[0];

@@ -88,9 +88,10 @@ cuda_compiler() {
   done
 }
 
-# With the GPU's indexes, for the architectures of $cuda_arch; the tree says for which.
+# With the GPU's indexes, for the architectures of $cuda_arch; the tree says for which and by what.
 build_faiss_gpu() {
-  local scratch=$1
+  local scratch=$1 compiler
+  compiler=$(cuda_compiler)
   if [[ ! -e $scratch/fetched ]]; then
     rm -rf "${scratch:?}"/*
     fetch_faiss_source "$scratch"
@@ -98,9 +99,10 @@ build_faiss_gpu() {
   fi
   say "FAISS for GPUs: compiling for sm_${cuda_arch//;/, sm_}"
   # FAISS asks for C++11, CUDA 13's own headers for C++17.
-  compile_faiss "$scratch" -DFAISS_ENABLE_GPU=ON -DCMAKE_CUDA_COMPILER="$(cuda_compiler)" \
+  compile_faiss "$scratch" -DFAISS_ENABLE_GPU=ON -DCMAKE_CUDA_COMPILER="$compiler" \
     "-DCMAKE_CUDA_ARCHITECTURES=$cuda_arch" -DCMAKE_CUDA_STANDARD=17 -DCMAKE_CXX_STANDARD=17
   echo "$cuda_arch" >"$scratch/tree/architectures"
+  realpath "$compiler" >"$scratch/tree/compiler"
 }
 
 # Brings the GPU's tree where a CUDA compiler is at hand.
