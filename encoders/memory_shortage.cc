@@ -15,4 +15,8 @@ bool tells_of_memory(const c10::Error& error) {
   return false;
 }
 
+bool tells_of_memory(const std::exception& error) {
+  return std::string_view(error.what()) == "could not create a primitive";
+}
+
 }  // namespace dexter
