@@ -3,11 +3,11 @@
 
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
+#include <c10/util/Exception.h>
 
 #include <algorithm>
 #include <atomic>
 #include <mutex>
-#include <new>
 #include <unordered_map>
 
 namespace dexter::testing {
@@ -65,10 +65,11 @@ class LimitingAllocator final : public c10::Allocator {
  private:
   // With the error of LibTorch's own allocator for what no machine has.
   void refuse() {
-#ifndef __SANITIZE_ADDRESS__  // which ends the process at such a size
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)  // end the process at such a size
+    C10_THROW_ERROR(Error, "DefaultCPUAllocator: can't allocate memory");
+#else
     system_->allocate(std::size_t{1} << 60);
 #endif
-    throw std::bad_alloc();
   }
 
   c10::Allocator* const system_ = c10::GetDefaultCPUAllocator();

@@ -353,8 +353,8 @@ TEST(MemoryShortage, ProcessesThatLearnTogetherHalveTogether) {
 
 // The system's own refusal: this process may map no more.
 TEST(MemoryShortage, IsAnsweredWhereTheSystemRefuses) {
-#ifdef __SANITIZE_ADDRESS__
-  GTEST_SKIP() << "the address sanitizer ends a process whose memory runs out";
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers end a process whose memory runs out";
 #else
   const Step step(20'000, 50);  // 150,000 tokens, some 300 MB with their graph
   Learner learner = learner_of({.dim = kWidth}, 1 << 20);
