@@ -45,21 +45,10 @@ Choice read_unsolved(std::span<const fs::path> files, std::span<const Demonstrat
   return choice;
 }
 
-std::unique_ptr<VectorIndex> exact_index(EmbeddingView rows) {
-  std::vector<std::int64_t> ids;
-  EmbeddingMatrix known(rows.rows(), rows.dim());
-  for (std::size_t i = 0; i < rows.rows(); ++i) {
-    if (is_zero(rows.row(i))) continue;
-    std::ranges::copy(rows.row(i), known.row(ids.size()).begin());
-    ids.push_back(static_cast<std::int64_t>(i));
-  }
-  return build_index({.kind = "flat"}, {known.data(), ids.size(), rows.dim()}, ids);
-}
-
 // For each of the first `candidates` rows its nearest ones, itself left out.
 std::vector<std::vector<std::uint32_t>> nearest(EmbeddingView rows, std::size_t candidates,
                                                 int neighbours, const Progress& progress) {
-  const std::unique_ptr<VectorIndex> index = exact_index(rows);
+  const std::unique_ptr<VectorIndex> index = index_inputs(rows, {.kind = "flat"});
   const std::size_t k = std::min(static_cast<std::size_t>(neighbours) + 1, rows.rows());
   std::vector<std::vector<std::uint32_t>> found(candidates);
   for (std::size_t first = 0; first < candidates; first += kSearchedTogether) {

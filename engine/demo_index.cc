@@ -52,17 +52,6 @@ BankIndexInfo info_of(const NotedFiles& noted) {
   return info;
 }
 
-std::unique_ptr<VectorIndex> index_of(EmbeddingView rows, const IndexOptions& options) {
-  std::vector<std::int64_t> ids;
-  for (std::size_t i = 0; i < rows.rows(); ++i)
-    if (!is_zero(rows.row(i))) ids.push_back(static_cast<std::int64_t>(i));
-  if (ids.size() == rows.rows()) return build_index(options, rows, ids);
-  EmbeddingMatrix known(ids.size(), rows.dim());
-  for (std::size_t i = 0; i < ids.size(); ++i)
-    std::ranges::copy(rows.row(static_cast<std::size_t>(ids[i])), known.row(i).begin());
-  return build_index(options, known, ids);
-}
-
 }  // namespace
 
 std::optional<BankIndexInfo> bank_index(const Catalog& bank) {
@@ -81,20 +70,13 @@ std::optional<BankIndexInfo> bank_index(const Catalog& bank) {
 EmbeddingMatrix BankEncoder::encode(std::span<const Demonstration> demos,
                                     const Progress& progress) const {
   const char* stage = "encoding demonstrations";
-  EmbeddingMatrix rows(demos.size(), encoder->dim());
-  for (std::size_t first = 0; first < demos.size(); first += kEncodedTogether) {
-    progress.check(stage);
-    progress.update({stage, first, demos.size(), "demonstrations", {}});
-    std::vector<std::string> texts;
-    for (const Demonstration& demo :
-         demos.subspan(first, std::min(kEncodedTogether, demos.size() - first)))
-      texts.push_back(instructed(instructions, demo.task, demo.input));
-    const EmbeddingMatrix chunk = encoder->encode(texts);
-    std::copy_n(chunk.data(), texts.size() * static_cast<std::size_t>(chunk.dim()),
-                rows.row(first).begin());
-  }
-  progress.update({stage, demos.size(), demos.size(), "demonstrations", {}});
-  return rows;
+  const auto text = [&](std::size_t i) {
+    return instructed(instructions, demos[i].task, demos[i].input);
+  };
+  return encode_in_parts(*encoder, demos.size(), text, [&](std::size_t done) {
+    if (done < demos.size()) progress.check(stage);
+    progress.update({stage, done, demos.size(), "demonstrations", {}});
+  });
 }
 
 EmbeddingMatrix BankEncoder::encode(const std::string& task, const std::string& text) const {
@@ -127,6 +109,17 @@ Bm25Index index_words(std::span<const Demonstration> demos, const Bm25Options& o
   return {texts, options};
 }
 
+std::unique_ptr<VectorIndex> index_inputs(EmbeddingView rows, const IndexOptions& options) {
+  std::vector<std::int64_t> ids;
+  for (std::size_t i = 0; i < rows.rows(); ++i)
+    if (!is_zero(rows.row(i))) ids.push_back(static_cast<std::int64_t>(i));
+  if (ids.size() == rows.rows()) return build_index(options, rows, ids);
+  EmbeddingMatrix known(ids.size(), rows.dim());
+  for (std::size_t i = 0; i < ids.size(); ++i)
+    std::ranges::copy(rows.row(static_cast<std::size_t>(ids[i])), known.row(i).begin());
+  return build_index(options, known, ids);
+}
+
 RowsOfTask rows_by_task(std::span<const Demonstration> demos) {
   std::map<std::string, std::vector<std::int64_t>> rows;
   for (std::size_t row = 0; row < demos.size(); ++row)
@@ -140,7 +133,7 @@ RowsOfTask rows_by_task(std::span<const Demonstration> demos) {
 InputVectors::InputVectors(std::span<const Demonstration> demos, const BankEncoder& encoder,
                            const IndexOptions& options, const Progress& progress)
     : own_rows_(encoder.encode(demos, progress)), rows_(own_rows_) {
-  index_ = index_of(rows_, options);
+  index_ = index_inputs(rows_, options);
 }
 
 InputVectors::InputVectors(const fs::path& bank, const BankIndexInfo::Vectors& files,

@@ -53,6 +53,10 @@ BankEncoder find_bank_encoder(const std::filesystem::path& store, const Catalog&
 // Row i is demos[i].
 Bm25Index index_words(std::span<const Demonstration> demos, const Bm25Options& options);
 
+// Of inputs' vectors, by their numbers; those without any feature the encoder knows, which are
+// zero, are left out.
+std::unique_ptr<VectorIndex> index_inputs(EmbeddingView rows, const IndexOptions& options);
+
 // The rows of each task.
 using RowsOfTask = std::map<std::string, std::shared_ptr<const IdSet>>;
 RowsOfTask rows_by_task(std::span<const Demonstration> demos);

@@ -47,11 +47,8 @@ class DocumentEncoding {
       : encoder_(encoder), work_(work), progress_(progress) {
     if (catalog.manifest().corpus) total_ = catalog.manifest().corpus->train_documents;
     values_.reserve(total_ * static_cast<std::size_t>(encoder.dim()));
-    catalog.scan_documents([&](Example&& example) {
-      waiting_.push_back(std::move(example));
-      if (waiting_.size() == kTextsPerChunk) encode();
-    });
-    encode();
+    in_chunks<Example>([&](const auto& each) { catalog.scan_documents(each); },
+                       [&](std::span<Example> documents) { encode(documents); });
   }
 
   EmbeddingView vectors() const { return {values_.data(), ids_.size(), encoder_.dim()}; }
@@ -60,22 +57,21 @@ class DocumentEncoding {
   const DocumentTable::Writer& table() const { return table_; }
 
  private:
-  void encode() {
+  void encode(std::span<Example> documents) {
     const auto tell = [this](std::size_t texts) {
       progress_.check("encoding documents");
       progress_.update({"encoding documents", done_ += texts, total_, "documents", {}});
     };
-    const TextChunk chunk = chunk_of(encoder_, waiting_);
+    const TextChunk chunk = chunk_of(encoder_, documents);
     const EmbeddingMatrix vectors =
         work_ == nullptr ? chunk.encode(tell) : work_->vectors(chunk, progress_);
-    if (work_ != nullptr) tell(waiting_.size());
-    for (std::size_t i = 0; i < waiting_.size(); ++i) {
+    if (work_ != nullptr) tell(documents.size());
+    for (std::size_t i = 0; i < documents.size(); ++i) {
       const std::span<const float> row = vectors.row(i);
       if (is_zero(row)) continue;
       values_.insert(values_.end(), row.begin(), row.end());
-      add(std::move(waiting_[i]));
+      add(std::move(documents[i]));
     }
-    waiting_.clear();
   }
 
   void add(Example&& example) {
@@ -92,7 +88,6 @@ class DocumentEncoding {
   EncodingWork* const work_;  // null for none
   const Progress& progress_;
   std::uint64_t total_ = 0, done_ = 0;
-  std::vector<Example> waiting_;
   std::vector<std::int64_t> ids_;
   std::vector<float> values_;
   std::vector<std::string> texts_;

@@ -37,18 +37,12 @@ class PseudoLabeller {
     progress.update({.stage = "encoding labels", .done = 0, .total = set.labels.size()});
     labels_ = indexed(encoder.encode_labels(set.labels));
     if (options.neighbours == 0) return;
-    EmbeddingMatrix vectors(set.train.size(), encoder.dim());
-    for (std::size_t first = 0; first < set.train.size(); first += kEncodedTogether) {
-      progress.check("self-training");
-      std::vector<std::string> texts;
-      for (std::size_t i = first; i < std::min(first + kEncodedTogether, set.train.size()); ++i)
-        texts.push_back(set.train[i].text);
-      const EmbeddingMatrix rows = encoder.encode(texts);
-      std::copy_n(rows.data(), rows.rows() * static_cast<std::size_t>(rows.dim()),
-                  vectors.row(first).data());
-      progress.update(
-          {.stage = "encoding documents", .done = first + texts.size(), .total = set.train.size()});
-    }
+    const std::size_t all = set.train.size();
+    const auto text = [&](std::size_t i) { return set.train[i].text; };
+    const EmbeddingMatrix vectors = encode_in_parts(encoder, all, text, [&](std::size_t done) {
+      if (done < all) progress.check("self-training");
+      if (done > 0) progress.update({.stage = "encoding documents", .done = done, .total = all});
+    });
     documents_ = indexed(vectors);
   }
 

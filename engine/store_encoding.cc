@@ -21,19 +21,6 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kReadAgain{500};
 constexpr double kFirstWaitSeconds = 60;
 
-// Calls `visit` with spans of up to kTextsPerChunk of what `scan` gives one by one.
-template <class Thing, class Scan, class Visit>
-void in_chunks(const Scan& scan, const Visit& visit) {
-  std::vector<Thing> waiting;
-  scan([&](Thing&& thing) {
-    waiting.push_back(std::move(thing));
-    if (waiting.size() < kTextsPerChunk) return;
-    visit(std::span<const Thing>(waiting));
-    waiting.clear();
-  });
-  if (!waiting.empty()) visit(std::span<const Thing>(waiting));
-}
-
 std::uint64_t checksum_with(std::uint64_t former, std::uint64_t id, std::string_view text) {
   return checksum64(text, checksum64(std::as_bytes(std::span(&id, 1)), former));
 }
@@ -90,18 +77,12 @@ TextChunk chunk_of(const Encoder& encoder, std::span<const Example> documents) {
   for (const Example& document : documents)
     chunk.checksum = checksum_with(chunk.checksum, value(document.id), document.text);
   chunk.encode = [&encoder, documents](const TextChunk::PartDone& done) {
-    EmbeddingMatrix vectors(documents.size(), encoder.dim());
-    for (std::size_t first = 0; first < documents.size(); first += kEncodedTogether) {
-      std::vector<std::string> texts;
-      for (const Example& document :
-           documents.subspan(first, std::min(kEncodedTogether, documents.size() - first)))
-        texts.push_back(document.text);
-      const EmbeddingMatrix part = encoder.encode(texts);
-      std::copy_n(part.data(), texts.size() * static_cast<std::size_t>(part.dim()),
-                  vectors.row(first).begin());
-      done(texts.size());
-    }
-    return vectors;
+    const auto text = [&](std::size_t i) { return documents[i].text; };
+    std::size_t told = 0;
+    return encode_in_parts(encoder, documents.size(), text, [&](std::size_t encoded) {
+      if (encoded > told) done(encoded - told);
+      told = encoded;
+    });
   };
   return chunk;
 }

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <filesystem>
 #include <span>
+#include <utility>
+#include <vector>
 
 #include "engine/encoding_work.h"
 #include "storage/catalog.h"
@@ -14,6 +16,19 @@ class Encoder;
 
 // A store's labels and documents as chunks of EncodingWork.
 inline constexpr std::size_t kTextsPerChunk = 4096;
+
+// Calls `visit` with spans of up to kTextsPerChunk of what `scan` gives one by one.
+template <class Thing, class Scan, class Visit>
+void in_chunks(const Scan& scan, const Visit& visit) {
+  std::vector<Thing> waiting;
+  scan([&](Thing&& thing) {
+    waiting.push_back(std::move(thing));
+    if (waiting.size() < kTextsPerChunk) return;
+    visit(std::span(waiting));
+    waiting.clear();
+  });
+  if (!waiting.empty()) visit(std::span(waiting));
+}
 
 // What is given must outlive the chunk.
 TextChunk chunk_of(const Encoder& encoder, std::span<const Label> labels);

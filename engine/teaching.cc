@@ -24,17 +24,13 @@ Teacher load_teacher(const TeacherOptions& options, const TrainingSet& set,
   const auto encoder = load_encoder(catalog.path(), catalog.manifest().trained->file);
   Teacher teacher{options, encoder->fingerprint(), {}, encoder->encode_labels(set.labels)};
   const std::size_t documents = set.train.size(), rows = documents + set.labels.size();
-  teacher.documents = EmbeddingMatrix(rows, encoder->dim());
-  for (std::size_t first = 0; first < rows; first += kEncodedTogether) {
-    progress.check("asking the teacher");
-    std::vector<std::string> texts;
-    for (std::size_t i = first; i < std::min(first + kEncodedTogether, rows); ++i)
-      texts.push_back(i < documents ? set.train[i].text : set.labels[i - documents].text);
-    const EmbeddingMatrix vectors = encoder->encode(texts);
-    std::copy_n(vectors.data(), texts.size() * static_cast<std::size_t>(encoder->dim()),
-                teacher.documents.row(first).data());
-    progress.update({"asking the teacher", first + texts.size(), rows, "documents", {}});
-  }
+  const auto text = [&](std::size_t i) {
+    return i < documents ? set.train[i].text : set.labels[i - documents].text;
+  };
+  teacher.documents = encode_in_parts(*encoder, rows, text, [&](std::size_t done) {
+    if (done < rows) progress.check("asking the teacher");
+    if (done > 0) progress.update({"asking the teacher", done, rows, "documents", {}});
+  });
   return teacher;
 }
 

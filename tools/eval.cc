@@ -138,7 +138,8 @@ ExitCode run_eval(Context& context, const EvalArguments& arguments) {
             ? EvaluationSource(engine.catalog())
             : EvaluationSource(engine.catalog(), arguments.data, arguments.format);
     if (!source.remark().empty()) context.terminal.remark(source.remark());
-    options.answer.silent = source.training_documents();
+    if (engine.document_space() != nullptr && options.answer.memory != Memory::kOff)
+      options.answer.silent = source.training_documents();
     const Report report = evaluate(
         engine, [&](Example& example) { return source.next(example); }, options,
         context.stoppable_progress());

@@ -36,12 +36,7 @@ EvaluationSource::EvaluationSource(const Catalog& catalog) : catalog_(catalog), 
     remark_ =
         "the store has no test documents: evaluating the training documents that were held out for "
         "validation, which chose the epoch that was kept, so the figures are somewhat too good";
-    std::vector<std::int64_t> ids;
-    catalog.scan_examples(Split::kTrain, [&](Example&& example) {
-      if (in_validation_part(example.key, share))
-        ids.push_back(static_cast<std::int64_t>(value(example.id)));
-    });
-    training_documents_ = std::make_shared<const IdSet>(std::move(ids));
+    held_out_ = share;
   }
   const auto feed =
       std::make_shared<ExampleFeed>([&catalog, tested, share](const ExampleFeed::Visit& visit) {
@@ -73,6 +68,16 @@ EvaluationSource::EvaluationSource(const Catalog& catalog, const std::filesystem
                          example.labels.end());
     return true;
   };
+}
+
+std::shared_ptr<const IdSet> EvaluationSource::training_documents() const {
+  if (!held_out_) return nullptr;
+  std::vector<std::int64_t> ids;
+  catalog_.scan_examples(Split::kTrain, [&](Example&& example) {
+    if (in_validation_part(example.key, *held_out_))
+      ids.push_back(static_cast<std::int64_t>(value(example.id)));
+  });
+  return std::make_shared<const IdSet>(std::move(ids));
 }
 
 void EvaluationSource::resolve(Example& example, const std::optional<Label>& found,

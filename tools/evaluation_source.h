@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -27,9 +28,9 @@ class EvaluationSource {
   // False at the end. A bad row of a file throws kInvalidInput with its line.
   bool next(Example& example) { return stream_(example); }
 
-  // The documents of the evaluation that the store's training part holds, which must not answer for
-  // themselves; null where it holds none.
-  std::shared_ptr<const IdSet> training_documents() const { return training_documents_; }
+  // The documents of the validation part, which must not vote for their own labels; null with
+  // another part or a file. Reads the training part.
+  std::shared_ptr<const IdSet> training_documents() const;
   std::string_view name() const { return name_; }  // "test part", or the file's name
   std::string_view remark() const {
     return remark_;
@@ -43,7 +44,7 @@ class EvaluationSource {
   void resolve(Example& example, const std::optional<Label>& found, std::string_view mention);
 
   const Catalog& catalog_;
-  std::shared_ptr<const IdSet> training_documents_;
+  std::optional<double> held_out_;  // the share that is the validation part, where it is read
   std::string name_;
   std::string remark_;
   std::uint64_t mentions_ = 0;
