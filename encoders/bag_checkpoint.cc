@@ -59,6 +59,7 @@ std::vector<std::pair<std::string, std::vector<float>*>> BagTrainer::tensors() {
     add("label_w2", trainer.block.label_layer.w2);
     add("table_moment", trainer.table_optimizer.second_moments());
     add("free_moment", trainer.free_optimizer.second_moments());
+    if (mixture_) add("band_shares", trainer.band_shares);
     add_moments("document", trainer.document_side);
     add_moments("label", trainer.label_side);
   }

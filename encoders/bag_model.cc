@@ -105,7 +105,8 @@ BagModel BagModel::initial(const EncoderOptions& options, const TrainingSet& set
   model.options.blocks = options.block_count();
   model.text_kind = set.text_kind;
   VocabularyBuilder builder(feature_options(options));
-  for (const Example& example : set.train) builder.add(example.text, set.text_kind);
+  for (const auto* examples : {&set.train, &set.guessed})
+    for (const Example& example : *examples) builder.add(example.text, set.text_kind);
   if (set.text_kind == TextKind::kNatural)
     for (const Label& label : set.labels) builder.add(label.text, set.text_kind);
   model.vocabulary = builder.build();

@@ -44,98 +44,96 @@ BagTrainer::BagTrainer(const EncoderOptions& encoder, const LossOptions& loss,
       model_(BagModel::initial(encoder, set, options.seed)),
       score_step_(*loss_, loss.temperature, model_.width(), 1, fastest_precision()) {
   for (BagBlock& block : model_.blocks) blocks_.emplace_back(block);
-  read_documents(set);
   read_labels(set);
+  read_documents(set);
   pool_.emplace(static_cast<std::uint32_t>(set.labels.size()), positives_);
   all_documents_.resize(static_cast<std::size_t>(options.batch));
   std::iota(all_documents_.begin(), all_documents_.end(), 0u);
-  const auto batch = static_cast<std::uint64_t>(options.batch);
-  steps_per_epoch_ = (positives_.size() + batch - 1) / batch;
+}
+
+void BagTrainer::add_document(std::string_view text, std::vector<std::uint32_t> labels,
+                              std::size_t teacher_row) {
+  append_text(documents_, text, model_.text_kind, feature_options(model_.options),
+              model_.vocabulary);
+  positives_.push_back(std::move(labels));
+  teacher_rows_.push_back(static_cast<std::uint32_t>(teacher_row));
 }
 
 void BagTrainer::read_documents(const TrainingSet& set) {
-  const FeatureOptions features = feature_options(model_.options);
-  for (std::uint32_t row = 0; row < set.train.size(); ++row) {
-    const Example& example = set.train[row];
-    if (example.labels.empty()) continue;
-    positives_.push_back(label_rows(example));
-    teacher_rows_.push_back(row);
-    append_text(documents_, example.text, set.text_kind, features, model_.vocabulary);
-    for (const std::uint32_t label : positives_.back()) {
-      has_training_[label] = 1;
-      frequency_logit_[label] += 1;
+  const auto add_all = [&](const std::vector<Example>& examples, std::size_t first_row) {
+    for (std::size_t i = 0; i < examples.size(); ++i) {
+      if (examples[i].labels.empty()) continue;
+      add_document(examples[i].text, label_rows(examples[i]), first_row + i);
+      for (const std::uint32_t label : positives_.back()) has_training_[label] = 1;
     }
-  }
+  };
+  add_all(set.train, 0);
+  std::vector<std::uint32_t> frequency(set.labels.size());
+  for (const auto& labels : positives_)
+    for (const std::uint32_t label : labels) ++frequency[label];
   const auto adjustment = static_cast<float>(loss_options_.logit_adjustment);
-  for (float& frequency : frequency_logit_) frequency = adjustment * std::log1p(frequency);
+  for (std::size_t label = 0; label < frequency.size(); ++label)
+    frequency_logit_[label] = adjustment * std::log1p(static_cast<float>(frequency[label]));
   ensure(
       !positives_.empty(), ErrorKind::kInvalidInput,
       fmt::format(
           "training: none of the {} training documents has a label; import documents with labels",
           set.train.size()));
+  const std::size_t documents = set.train.size(), labels = set.labels.size();
+  if (set.text_kind == TextKind::kNatural && options_.label_documents)
+    for (std::uint32_t row = 0; row < labels; ++row)
+      add_document(set.labels[row].text, {row}, documents + row);
+  const std::size_t known = positives_.size();
+  add_all(set.guessed, documents + labels);
+  read_validation(set);
+  course_.emplace(options_, known, positives_.size() - known, !validation_positives_.empty());
+  if (options_.mixing == "aligned") prepare_mixing(set, known, frequency);
+}
+
+void BagTrainer::read_validation(const TrainingSet& set) {
   const std::size_t limit = validation_limit(options_, set.labels.size());
   for (const Example& example : set.validation) {
     if (validation_positives_.size() == limit) break;
     validation_positives_.push_back(label_rows(example));
-    append_text(validation_documents_, example.text, set.text_kind, features, model_.vocabulary);
+    append_text(validation_documents_, example.text, set.text_kind, feature_options(model_.options),
+                model_.vocabulary);
   }
 }
 
 void BagTrainer::read_labels(const TrainingSet& set) {
-  const FeatureOptions features = feature_options(model_.options);
   const bool natural = set.text_kind == TextKind::kNatural;
-  for (std::uint32_t row = 0; row < set.labels.size(); ++row) {
-    const std::string_view text =
-        natural ? std::string_view(set.labels[row].text) : std::string_view();
-    append_text(labels_, text, set.text_kind, features, model_.vocabulary);
-    if (!natural || !options_.label_documents) continue;
-    append_text(documents_, text, set.text_kind, features, model_.vocabulary);
-    positives_.push_back({row});
-    teacher_rows_.push_back(static_cast<std::uint32_t>(set.train.size()) + row);
-  }
-}
-
-bool BagTrainer::stopped_early() const {
-  return options_.patience > 0 && !validation_positives_.empty() &&
-         state_.epoch < options_.epochs && state_.epoch - state_.best_epoch >= options_.patience;
-}
-
-bool BagTrainer::finished() const { return state_.epoch >= options_.epochs || stopped_early(); }
-
-float BagTrainer::schedule(std::int64_t step) const {
-  const auto total = static_cast<double>(steps_per_epoch_) * options_.epochs;
-  return static_cast<float>(rate_share(step, total, options_.warmup));
+  for (const Label& label : set.labels)
+    append_text(labels_, natural ? std::string_view(label.text) : std::string_view(), set.text_kind,
+                feature_options(model_.options), model_.vocabulary);
 }
 
 const EpochRecord& BagTrainer::run_epoch() {
   const auto start = Clock::now();
-  const int epoch = state_.epoch + 1;
-  if (options_.hard_negatives > 0 && epoch > 1 && !scores_all_labels()) mine_hard_negatives();
+  const TrainingCourse::Rows rows = course_->rows_of(state_.epoch);
+  pool_->expect(rows.first, rows.count);
+  if (options_.hard_negatives > 0 && state_.epoch > 0 && !scores_all_labels())
+    mine_hard_negatives();
   double loss = 0;
   for (std::size_t block = 0; block < blocks_.size(); ++block) loss += run_block(block);
-  state_.step += static_cast<std::int64_t>(steps_per_epoch_);
+  state_.step += course_->steps_of(state_.epoch);
+  const auto documents = static_cast<double>(rows.count);
   const double trained_seconds = seconds_since(start);
   const ValidationScore score = validation_score();
-  state_.epoch = epoch;
-  if (score.ndcg_at_5 > state_.best_ndcg || validation_positives_.empty()) {
-    state_.best_ndcg = score.ndcg_at_5;
-    state_.best_epoch = epoch;
-  }
-  state_.history.push_back(
-      {.epoch = epoch,
-       .loss = loss / static_cast<double>(positives_.size() * blocks_.size()),
-       .validation_p1 = score.precision_at_1,
-       .validation_p5 = score.precision_at_5,
-       .learning_rate = options_.learning_rate * static_cast<double>(schedule(state_.step)),
+  course_->finish_epoch(
+      score,
+      {.loss = loss / (documents * static_cast<double>(blocks_.size())),
+       .learning_rate = options_.learning_rate * course_->rate_share(state_.step),
        .seconds = seconds_since(start),
-       .documents_per_second = static_cast<double>(positives_.size()) / trained_seconds,
-       .resident_bytes = resident_bytes()});
+       .documents_per_second = documents / trained_seconds,
+       .resident_bytes = resident_bytes(),
+       .band_shares = mixes() ? mean_shares() : std::array<double, BandMixture::kBands>{}},
+      state_);
   return state_.history.back();
 }
 
-// The first epoch's vectors say nothing yet.
+// Places among the epoch's documents. The first epoch's vectors say nothing yet.
 std::vector<std::uint32_t> BagTrainer::order_of(BlockTrainer& trainer, std::mt19937_64& random) {
-  const std::size_t documents = positives_.size();
+  const auto [begin, documents] = course_->rows_of(state_.epoch);
   if (options_.batches != "clustered" || state_.epoch == 0)
     return shuffled_order(documents, random);
   const auto width = static_cast<std::size_t>(model_.width());
@@ -143,7 +141,7 @@ std::vector<std::uint32_t> BagTrainer::order_of(BlockTrainer& trainer, std::mt19
   std::vector<std::uint32_t> rows;
   for (std::size_t first = 0; first < documents; first += kVectorChunk) {
     rows.resize(std::min(kVectorChunk, documents - first));
-    std::iota(rows.begin(), rows.end(), static_cast<std::uint32_t>(first));
+    std::iota(rows.begin(), rows.end(), static_cast<std::uint32_t>(begin + first));
     trainer.document_side.forward(documents_, rows, nullptr);
     std::copy_n(trainer.document_side.vectors(), rows.size() * width, &vectors[first * width]);
   }
@@ -154,23 +152,34 @@ std::vector<std::uint32_t> BagTrainer::order_of(BlockTrainer& trainer, std::mt19
 double BagTrainer::run_block(std::size_t block) {
   const auto epoch = static_cast<std::uint64_t>(state_.epoch + 1);
   std::mt19937_64 random(mixed_seed(mixed_seed(options_.seed, epoch), block));
-  const std::vector<std::uint32_t> order = order_of(blocks_[block], random);
+  const auto [begin, documents] = course_->rows_of(state_.epoch);
+  std::vector<std::uint32_t> order;
+  if (mixes())
+    mixture_->begin_epoch(random);
+  else
+    order = order_of(blocks_[block], random);
+  for (std::uint32_t& row : order) row += static_cast<std::uint32_t>(begin);
 
   double loss = 0;
   std::int64_t step = state_.step;
   const auto batch = static_cast<std::size_t>(options_.batch);
-  for (std::size_t first = 0; first < order.size(); first += batch) {
+  for (std::size_t first = 0; first < documents; first += batch) {
     progress_.check("training");
-    const std::size_t count = std::min(batch, order.size() - first);
-    const double mean = train_step(blocks_[block], {order.data() + first, count}, step++, random);
+    const std::size_t count = std::min(batch, documents - first);
+    if (mixes() && (step - state_.step) % options_.mixing_steps == 0)
+      align_shares(blocks_[block], random);
+    if (mixes()) drawn_ = mixture_->draw(count, blocks_[block].band_shares, random);
+    const std::span<const std::uint32_t> rows =
+        mixes() ? std::span<const std::uint32_t>(drawn_) : std::span(order).subspan(first, count);
+    const double mean = train_step(blocks_[block], rows, step++, random);
     ensure(std::isfinite(mean), ErrorKind::kInvalidInput,
            fmt::format("training: the loss became {} at step {}; lower train.learning_rate ({})",
                        mean, step, options_.learning_rate));
     loss += mean * static_cast<double>(count);
     progress_.update(
-        {.stage = fmt::format("epoch {}/{}", epoch, options_.epochs),
-         .done = (block * order.size() + first + count) / blocks_.size(),
-         .total = order.size(),
+        {.stage = fmt::format("epoch {}/{}", epoch, course_->epochs()),
+         .done = (block * documents + first + count) / blocks_.size(),
+         .total = documents,
          .note = fmt::format("loss {:.3f}", loss / static_cast<double>(first + count))});
   }
   return loss;
@@ -273,7 +282,7 @@ double BagTrainer::train_step(BlockTrainer& trainer, std::span<const std::uint32
                        .teacher_weight = teacher_ ? teacher_->options.weight : 0,
                        .teacher_temperature = teacher_ ? teacher_->options.temperature : 1});
 
-  const float share = schedule(step);
+  const auto share = static_cast<float>(course_->rate_share(step));
   ++step;  // Adam counts from 1
   const float rate = static_cast<float>(options_.learning_rate) * share;
   const float network_rate = static_cast<float>(options_.network_learning_rate) * share;

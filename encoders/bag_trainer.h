@@ -12,12 +12,13 @@
 
 #include "encoders/bag_model.h"
 #include "encoders/bag_side.h"
+#include "encoders/band_mixture.h"
 #include "encoders/label_pool.h"
 #include "encoders/loss.h"
 #include "encoders/score_step.h"
 #include "encoders/table_optimizer.h"
 #include "encoders/teacher.h"
-#include "encoders/training_state.h"
+#include "encoders/training_course.h"
 #include "encoders/validation.h"
 
 namespace dexter {
@@ -32,8 +33,8 @@ class BagTrainer {
              const TrainingSet& set, const NeighbourSearch& neighbours, const Progress& progress,
              const Teacher* teacher = nullptr);
 
-  bool finished() const;  // all epochs done, or stopped early
-  bool stopped_early() const;
+  bool finished() const { return course_->finished(state_); }
+  bool stopped_early() const { return course_->stopped_early(state_); }
   // One epoch and its validation; throws kInterrupted between steps.
   const EpochRecord& run_epoch();
 
@@ -51,12 +52,22 @@ class BagTrainer {
     BagBlock& block;
     TableOptimizer table_optimizer, free_optimizer;
     BagSide document_side, label_side;
+    std::vector<float> band_shares;  // empty unless mixing is aligned
   };
 
   void read_documents(const TrainingSet& set);
+  void read_validation(const TrainingSet& set);
+  void add_document(std::string_view text, std::vector<std::uint32_t> labels,
+                    std::size_t teacher_row);
   void read_labels(const TrainingSet& set);
   // Sum of the documents' losses.
   double run_block(std::size_t block);
+  bool mixes() const { return mixture_ && !course_->pretrains(state_.epoch); }
+  // With aligned mixing: documents to aim at, the shares moved towards them, and their means.
+  void prepare_mixing(const TrainingSet& set, std::size_t known,
+                      std::span<const std::uint32_t> frequency);
+  void align_shares(BlockTrainer& trainer, std::mt19937_64& random);
+  std::array<double, BandMixture::kBands> mean_shares() const;
   std::vector<std::uint32_t> order_of(BlockTrainer& trainer, std::mt19937_64& random);
   double train_step(BlockTrainer& trainer, std::span<const std::uint32_t> documents,
                     std::int64_t step, std::mt19937_64& random);
@@ -65,7 +76,6 @@ class BagTrainer {
   void ask_teacher(std::span<const std::uint32_t> documents);
   bool scores_all_labels() const;
   void mine_hard_negatives();
-  float schedule(std::int64_t step) const;
   // Vectors [texts x dim] of one side of the model.
   std::vector<float> vectors_of(const BagBatch& bags, std::size_t texts,
                                 BagSide BlockTrainer::*side);
@@ -83,19 +93,22 @@ class BagTrainer {
   std::unique_ptr<LossFunction> loss_;
   BagBatch documents_, validation_documents_, labels_;
   std::vector<std::vector<std::uint32_t>> positives_,
-      validation_positives_;                  // ascending label rows
-  std::vector<char> has_training_;            // by label
-  std::vector<float> frequency_logit_;        // by label, times loss.logit_adjustment
+      validation_positives_;             // ascending label rows
+  std::vector<std::uint32_t> aimed_at_;  // rows of documents_ and positives_
+  std::vector<char> has_training_;       // by label
+  std::vector<float> frequency_logit_;  // by label, of known documents, times loss.logit_adjustment
   std::vector<std::uint32_t> all_documents_;  // 0, 1, ... of a batch
-  std::uint64_t steps_per_epoch_ = 0;
+  std::optional<TrainingCourse> course_;
 
   // changed by training
   BagModel model_;
   TrainingState state_;
   std::vector<BlockTrainer> blocks_;
   std::optional<LabelPool> pool_;
+  std::optional<BandMixture> mixture_;
   ScoreStep score_step_;
-  BagBatch kept_;  // documents of a step after feature dropout
+  BagBatch kept_;                     // documents of a step after feature dropout
+  std::vector<std::uint32_t> drawn_;  // rows of a step, of mixed bands
   std::vector<std::vector<std::uint32_t>> columns_;
   std::vector<float> offsets_, adjustments_;               // of the pool's labels
   std::vector<float> teacher_documents_, teacher_labels_;  // of a step

@@ -16,16 +16,24 @@ constexpr std::size_t kPoolStep = 512;
 LabelPool::LabelPool(std::uint32_t label_count,
                      std::span<const std::vector<std::uint32_t>> positives)
     : positives_(positives), positive_rate_(label_count), column_(label_count, kNone) {
-  for (const auto& labels : positives)
+  expect(0, positives.size());
+}
+
+void LabelPool::expect(std::size_t first, std::size_t count) {
+  std::fill(positive_rate_.begin(), positive_rate_.end(), 0);
+  for (const auto& labels : positives_.subspan(first, count))
     for (const std::uint32_t label : labels) positive_rate_[label] += 1;
-  for (double& rate : positive_rate_)
-    rate /= static_cast<double>(std::max<std::size_t>(positives.size(), 1));
-  rate_ = positive_rate_;
+  for (double& rate : positive_rate_) rate /= static_cast<double>(std::max<std::size_t>(count, 1));
+  add_rates_of_neighbours();
 }
 
 void LabelPool::set_neighbours(std::vector<std::uint32_t> neighbours, std::size_t width) {
   neighbours_ = std::move(neighbours);
   width_ = width;
+  add_rates_of_neighbours();
+}
+
+void LabelPool::add_rates_of_neighbours() {
   rate_ = positive_rate_;
   for (std::size_t i = 0; i < neighbours_.size(); ++i)
     if (neighbours_[i] != kNone) rate_[neighbours_[i]] += positive_rate_[i / width_];

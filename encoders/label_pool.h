@@ -19,6 +19,9 @@ class LabelPool {
   // `positives[d]` are the labels of training document d.
   LabelPool(std::uint32_t label_count, std::span<const std::vector<std::uint32_t>> positives);
 
+  // The documents of the steps to come are those `count` from `first`, until now all of them.
+  void expect(std::size_t first, std::size_t count);
+
   // Row l of `neighbours` [labels x width] are the labels most alike to label l; kNone pads.
   static constexpr std::uint32_t kNone = 0xffffffffu;
   void set_neighbours(std::vector<std::uint32_t> neighbours, std::size_t width);
@@ -35,6 +38,7 @@ class LabelPool {
 
  private:
   void clear();
+  void add_rates_of_neighbours();
   void insert(std::uint32_t label);
 
   std::span<const std::vector<std::uint32_t>> positives_;

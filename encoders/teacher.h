@@ -27,8 +27,9 @@ void visit(Visitor& v, TeacherOptions& o) {
 
 struct Teacher {
   TeacherOptions options;
-  std::string fingerprint;    // of its encoder
-  EmbeddingMatrix documents;  // the training documents, then each label's text as a document
+  std::string fingerprint;  // of its encoder
+  // The training documents, each label's text as a document, and those of guessed labels.
+  EmbeddingMatrix documents;
   EmbeddingMatrix labels;
 };
 

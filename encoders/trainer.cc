@@ -74,12 +74,20 @@ void LossOptions::validate() const {
 
 void TrainerOptions::validate() const {
   ensure_in_range("train", "epochs", epochs, 0, 10'000);
+  ensure_in_range("train", "pretrain_epochs", pretrain_epochs, 0, 10'000);
   ensure_in_range("train", "batch", batch, 1, 1 << 16);
   ensure_in_range("train", "negatives", negatives, 0, 1 << 24);
   ensure_in_range("train", "hard_negatives", hard_negatives, 0, 1024);
   ensure(batches == "shuffled" || batches == "clustered", ErrorKind::kInvalidInput,
          fmt::format("train.batches is \"{}\", but must be shuffled or clustered", batches));
   ensure_in_range("train", "cluster", cluster, 2, 1 << 16);
+  ensure(mixing == "as_is" || mixing == "aligned", ErrorKind::kInvalidInput,
+         fmt::format("train.mixing is \"{}\", but must be as_is or aligned", mixing));
+  ensure(mixing == "as_is" || batches == "shuffled", ErrorKind::kInvalidInput,
+         "train.mixing is aligned and train.batches clustered, but either chooses a step's "
+         "documents; choose one of them");
+  ensure_in_range("train", "mixing_rate", mixing_rate, 0.0, 100.0);
+  ensure_in_range("train", "mixing_steps", mixing_steps, 1, 1 << 20);
   ensure_in_range("train", "learning_rate", learning_rate, 0.0, 10.0);
   ensure_in_range("train", "network_learning_rate", network_learning_rate, 0.0, 10.0);
   ensure_in_range("train", "warmup", warmup, 0.0, 1.0);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -25,6 +26,7 @@ struct TrainingSet {
   std::vector<Label> labels;  // those trained against; `Example::labels` index into it
   std::vector<Example> train;
   std::vector<Example> validation;
+  std::vector<Example> guessed;  // whose labels an encoder guessed, for pre-training
 };
 
 // One line of the history kept in the store.
@@ -39,6 +41,10 @@ struct EpochRecord {
   std::uint64_t resident_bytes = 0;
   // Of a transformer, at the epoch's end: fewer than asked for where memory ran out. Else 0.
   std::size_t chunk_tokens = 0;
+  bool pretraining = false;  // over guessed labels
+  // Of the steps' documents, those whose rarest label has up to 5, up to 50 and more documents, at
+  // the epoch's end; zeros unless train.mixing is aligned.
+  std::array<double, 3> band_shares{};
 };
 
 // Texts without labels that an encoder labelled for a training.

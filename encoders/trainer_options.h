@@ -29,13 +29,17 @@ struct EncoderOptions {
 
 struct TrainerOptions {
   int epochs = 3;
+  int pretrain_epochs = 0;  // over guessed labels alone, before
   int batch = 2048;
   int hard_negatives =
       0;  // per positive: the labels most alike to it, found anew before every epoch but the first
   int negatives = 4096;  // labels sampled per batch beside its positives; 0 for all labels
   std::string batches = "shuffled";  // or clustered
   int cluster = 32;                  // alike documents that clustered batches hold together
-  double learning_rate = 0.01;       // of the embedding tables
+  std::string mixing = "as_is";      // or aligned: see BandMixture
+  double mixing_rate = 2;
+  int mixing_steps = 20;        // between two measurements of gradients
+  double learning_rate = 0.01;  // of the embedding tables
   double network_learning_rate = 0.001;
   double warmup = 0.02;  // share of all steps
   double feature_dropout = 0.1;
@@ -78,6 +82,9 @@ void visit(Visitor& v, TrainerOptions& o) {
   v("epochs", o.epochs,
     "passes over the training documents; 0 keeps a transformer as it is, and a bag as it was drawn "
     "at random");
+  v("pretrain_epochs", o.pretrain_epochs,
+    "first so many passes over the documents that self_train.documents gives labels, alone; 0 puts "
+    "them among the training documents");
   v("batch", o.batch, "documents per step");
   v("negatives", o.negatives, "labels sampled per step beside the batch's own; 0 for all labels");
   v("batches", o.batches,
@@ -85,6 +92,13 @@ void visit(Visitor& v, TrainerOptions& o) {
     "documents, so that their labels are each other's hard negatives (for in_batch and triplet; "
     "takes the vectors of all documents in memory)");
   v("cluster", o.cluster, "documents of a cluster");
+  v("mixing", o.mixing,
+    "bag: as_is, every document once an epoch; or aligned, documents of rare, middling and "
+    "frequent "
+    "labels as often as their gradient points where that of held-out documents with a rare label "
+    "does (rare: up to 5 training documents, middling: up to 50)");
+  v("mixing_rate", o.mixing_rate, "how far one measurement moves the shares of aligned mixing");
+  v("mixing_steps", o.mixing_steps, "steps between two measurements of aligned mixing");
   v("learning_rate", o.learning_rate, "Adam's, of the embedding tables; falls linearly to 0");
   v("network_learning_rate", o.network_learning_rate, "Adam's, of the residual layers");
   v("warmup", o.warmup, "share of the steps in which the learning rate rises");

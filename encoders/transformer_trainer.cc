@@ -23,12 +23,6 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-std::vector<std::uint32_t> all_rows(std::size_t count) {
-  std::vector<std::uint32_t> rows(count);
-  std::iota(rows.begin(), rows.end(), 0u);
-  return rows;
-}
-
 LearnerOptions learner_options(const TransformerOptions& options, const ProcessGroup* ranks) {
   return {.dim = options.dim,
           .prefix_dims = options.prefixes(),
@@ -66,8 +60,6 @@ TransformerTrainer::TransformerTrainer(const TransformerOptions& options,
       score_step_(*loss_, loss.temperature, options.dim, 1, fastest_precision()) {
   read_set(set, checkpoint);
   pool_.emplace(static_cast<std::uint32_t>(set.labels.size()), positives_);
-  const double batches = std::ceil(static_cast<double>(positives_.size()) / training.batch);
-  steps_ = batches * training.epochs;
   ensure(options.prefix_dims.empty() || loss_->needs().by_chunks, ErrorKind::kInvalidInput,
          fmt::format("training: transformer.prefix_dims is \"{}\", but loss.name is {}; choose "
                      "one of {}, or leave it empty",
@@ -92,12 +84,16 @@ void TransformerTrainer::read_set(const TrainingSet& set, const TransformerCheck
   const auto ids = [&](const std::string& prefix, const std::string& text) {
     return tokenizer.encode(prefix + text, longest);
   };
-  for (const Example& example : set.train) {
-    if (example.labels.empty()) continue;
-    positives_.push_back(label_rows(example));
-    documents_.push_back(ids(options_.document_prefix, example.text));
-    for (const std::uint32_t label : positives_.back()) frequency_logit_[label] += 1;
-  }
+  const auto add_all = [&](const std::vector<Example>& examples) {
+    for (const Example& example : examples) {
+      if (example.labels.empty()) continue;
+      positives_.push_back(label_rows(example));
+      documents_.push_back(ids(options_.document_prefix, example.text));
+    }
+  };
+  add_all(set.train);
+  for (const auto& labels : positives_)
+    for (const std::uint32_t label : labels) frequency_logit_[label] += 1;
   ensure(
       !positives_.empty(), ErrorKind::kInvalidInput,
       fmt::format(
@@ -116,29 +112,31 @@ void TransformerTrainer::read_set(const TrainingSet& set, const TransformerCheck
     documents_.push_back(ids(options_.document_prefix, set.labels[row].text));
     positives_.push_back({row});
   }
-}
-
-bool TransformerTrainer::stopped_early() const {
-  return training_.patience > 0 && !validation_positives_.empty() &&
-         state_.epoch < training_.epochs && state_.epoch - state_.best_epoch >= training_.patience;
-}
-
-bool TransformerTrainer::finished() const {
-  return state_.epoch >= training_.epochs || stopped_early();
+  const std::size_t known = positives_.size();
+  add_all(set.guessed);
+  course_.emplace(training_, known, positives_.size() - known, !validation_positives_.empty());
 }
 
 // As for the bag encoder, the first epoch is shuffled.
 std::vector<std::uint32_t> TransformerTrainer::order_of_epoch(std::mt19937_64& random) const {
-  if (training_.batches != "clustered" || state_.epoch == 0)
-    return shuffled_order(positives_.size(), random);
-  const std::vector<float> vectors = vectors_of(Learner::kDocuments, documents_);
-  return clustered_order({vectors.data(), positives_.size(), options_.dim},
-                         static_cast<std::size_t>(training_.cluster), random);
+  const TrainingCourse::Rows rows = course_->rows_of(state_.epoch);
+  std::vector<std::uint32_t> order;
+  if (training_.batches != "clustered" || state_.epoch == 0) {
+    order = shuffled_order(rows.count, random);
+  } else {
+    const std::vector<float> vectors = vectors_of(Learner::kDocuments, documents_, rows);
+    order = clustered_order({vectors.data(), rows.count, options_.dim},
+                            static_cast<std::size_t>(training_.cluster), random);
+  }
+  for (std::uint32_t& row : order) row += static_cast<std::uint32_t>(rows.first);
+  return order;
 }
 
 const EpochRecord& TransformerTrainer::run_epoch() {
   const auto start = Clock::now();
   const int epoch = state_.epoch + 1;
+  const TrainingCourse::Rows rows = course_->rows_of(state_.epoch);
+  pool_->expect(rows.first, rows.count);
   if (training_.hard_negatives > 0 && epoch > 1 && !scores_all_labels()) mine_hard_negatives();
   std::mt19937_64 random(mixed_seed(training_.seed, static_cast<std::uint64_t>(epoch)));
   const std::vector<std::uint32_t> order = order_of_epoch(random);
@@ -149,7 +147,7 @@ const EpochRecord& TransformerTrainer::run_epoch() {
     const std::size_t count = std::min(batch, order.size() - first);
     loss += train_step({order.data() + first, count}, random) * static_cast<double>(count);
     progress_.update(
-        {.stage = fmt::format("epoch {}/{}", epoch, training_.epochs),
+        {.stage = fmt::format("epoch {}/{}", epoch, course_->epochs()),
          .done = first + count,
          .total = order.size(),
          .note = fmt::format("loss {:.3f}", loss / static_cast<double>(first + count))});
@@ -157,22 +155,15 @@ const EpochRecord& TransformerTrainer::run_epoch() {
   const double trained_seconds = seconds_since(start);
   const ValidationScore score = validation_score();
   tell_of_smaller_chunks();
-  state_.epoch = epoch;
-  if (score.ndcg_at_5 > state_.best_ndcg || validation_positives_.empty()) {
-    state_.best_ndcg = score.ndcg_at_5;
-    state_.best_epoch = epoch;
-  }
-  const auto documents = static_cast<double>(positives_.size());
-  state_.history.push_back(
-      {.epoch = epoch,
-       .loss = loss / documents,
-       .validation_p1 = score.precision_at_1,
-       .validation_p5 = score.precision_at_5,
-       .learning_rate = options_.learning_rate * rate_share(state_.step, steps_, training_.warmup),
-       .seconds = seconds_since(start),
-       .documents_per_second = documents / trained_seconds,
-       .resident_bytes = resident_bytes(),
-       .chunk_tokens = chunk_tokens_});
+  const auto documents = static_cast<double>(rows.count);
+  course_->finish_epoch(score,
+                        {.loss = loss / documents,
+                         .learning_rate = options_.learning_rate * course_->rate_share(state_.step),
+                         .seconds = seconds_since(start),
+                         .documents_per_second = documents / trained_seconds,
+                         .resident_bytes = resident_bytes(),
+                         .chunk_tokens = chunk_tokens_},
+                        state_);
   return state_.history.back();
 }
 
@@ -205,7 +196,7 @@ double TransformerTrainer::train_step(std::span<const std::uint32_t> documents,
     return loss_->needs().by_chunks ? learner_.loss_step(batch) : score_step(documents, seed);
   });
   tell_of_smaller_chunks();
-  const double share = rate_share(state_.step, steps_, training_.warmup);
+  const double share = course_->rate_share(state_.step);
   const double norm = learner_.update(options_.learning_rate * share);
   ++state_.step;
   ensure(std::isfinite(loss) && std::isfinite(norm), ErrorKind::kInvalidInput,
@@ -294,9 +285,15 @@ void TransformerTrainer::fill_pool(std::span<const std::uint32_t> documents,
 }
 
 std::vector<float> TransformerTrainer::vectors_of(Learner::Side side, const Tokens& texts) const {
+  return vectors_of(side, texts, {0, texts.size()});
+}
+
+std::vector<float> TransformerTrainer::vectors_of(Learner::Side side, const Tokens& texts,
+                                                  TrainingCourse::Rows of) const {
   const auto dim = static_cast<std::size_t>(options_.dim);
-  std::vector<float> vectors(texts.size() * dim);
-  const std::vector<std::uint32_t> rows = all_rows(texts.size());
+  std::vector<float> vectors(of.count * dim);
+  std::vector<std::uint32_t> rows(of.count);
+  std::iota(rows.begin(), rows.end(), static_cast<std::uint32_t>(of.first));
   const auto [first, last] = part_of(rows.size());
   learner_.encode(side, texts, std::span(rows).subspan(first, last - first), &vectors[first * dim]);
   if (ranks_ != nullptr) ranks_->sum(vectors);

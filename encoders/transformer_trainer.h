@@ -13,6 +13,7 @@
 #include "encoders/loss.h"
 #include "encoders/process_group.h"
 #include "encoders/score_step.h"
+#include "encoders/training_course.h"
 #include "encoders/training_run.h"
 #include "encoders/transformer_encoder.h"
 #include "encoders/transformer_learner.h"
@@ -35,8 +36,8 @@ class TransformerTrainer {
                      const TrainingSet& set, const NeighbourSearch& neighbours,
                      const Progress& progress, const ProcessGroup* ranks = nullptr);
 
-  bool finished() const;  // all epochs done, or stopped early
-  bool stopped_early() const;
+  bool finished() const { return course_->finished(state_); }
+  bool stopped_early() const { return course_->stopped_early(state_); }
   // One epoch and its validation; throws kInterrupted between steps.
   const EpochRecord& run_epoch();
   const TrainingState& state() const { return state_; }
@@ -65,6 +66,8 @@ class TransformerTrainer {
   std::pair<std::size_t, std::size_t> part_of(std::size_t count) const;
   // [texts x dim]
   std::vector<float> vectors_of(TransformerLearner::Side side, const Tokens& texts) const;
+  std::vector<float> vectors_of(TransformerLearner::Side side, const Tokens& texts,
+                                TrainingCourse::Rows of) const;
   ValidationScore validation_score() const;
   bool is_first() const { return ranks_ == nullptr || ranks_->rank() == 0; }
   void check_agreement(const TransformerCheckpoint& checkpoint) const;
@@ -81,8 +84,8 @@ class TransformerTrainer {
   Tokens documents_, validation_documents_, labels_;
   std::vector<std::vector<std::uint32_t>> positives_,
       validation_positives_;            // ascending label rows
-  std::vector<float> frequency_logit_;  // by label, times loss.logit_adjustment
-  double steps_ = 0;                    // of all epochs
+  std::vector<float> frequency_logit_;  // by label, of known documents, times loss.logit_adjustment
+  std::optional<TrainingCourse> course_;
 
   // changed by training
   TransformerLearner learner_;

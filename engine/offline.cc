@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <iterator>
 #include <numeric>
 #include <optional>
 
@@ -169,6 +170,26 @@ void check_corpus(const Catalog& catalog, std::string_view encoder) {
          "--encoder bag");
 }
 
+// Texts that the store's encoder labels: for pre-training, or among the training documents.
+PseudoLabelReport add_unlabelled(const Catalog& catalog, const Config& config, TrainingSet& set,
+                                 const Progress& progress) {
+  const auto encoder = load_encoder(catalog.path(), trained_encoder(catalog).file);
+  const PseudoLabelReport report =
+      pseudo_label(*encoder, config.self_train, config.loss.temperature, set, progress);
+  if (config.train.pretrain_epochs == 0) {
+    std::ranges::move(set.guessed, std::back_inserter(set.train));
+    set.guessed.clear();
+  } else {
+    ensure(!set.guessed.empty(), ErrorKind::kInvalidInput,
+           fmt::format("pre-training: the encoder is sure of no label of the {} texts in {}; lower "
+                       "self_train.confidence ({}) or self_train.agreement ({}), or set "
+                       "train.pretrain_epochs to 0",
+                       report.read, config.self_train.documents, config.self_train.confidence,
+                       config.self_train.agreement));
+  }
+  return report;
+}
+
 // An encoder of the kind the configuration asks for, learnt from the store's corpus.
 TrainReport learn(const Catalog& catalog, const Config& config, const TrainingFiles& files,
                   bool resume, const std::function<void(const EpochRecord&)>& on_epoch,
@@ -180,18 +201,24 @@ TrainReport learn(const Catalog& catalog, const Config& config, const TrainingFi
                   "transformer that learns is trained by several; start one process",
                   ranks == nullptr ? 1 : ranks->size(), config.encoder.kind, config.train.epochs));
   check_corpus(catalog, config.encoder.kind);
+  ensure(config.train.pretrain_epochs == 0 || !config.self_train.documents.empty(),
+         ErrorKind::kInvalidInput,
+         fmt::format("training: train.pretrain_epochs is {}, but there are no documents with "
+                     "guessed labels; give --unlabelled FILE, or set it to 0",
+                     config.train.pretrain_epochs));
+  ensure(!transformer || config.train.mixing == "as_is", ErrorKind::kInvalidInput,
+         "training: train.mixing is aligned, but only the bag encoder mixes; choose --encoder bag, "
+         "or set train.mixing=as_is");
   ensure(!transformer || config.teacher.store.empty(), ErrorKind::kInvalidInput,
          "training: teacher.store is given, but only the bag encoder learns from a teacher; choose "
          "--encoder bag, or leave it empty");
-  if (transformer && config.train.epochs == 0)
+  if (transformer && config.train.epochs + config.train.pretrain_epochs == 0)
     return adopt_transformer(config.transformer, files.root, files.encoder);
   TrainingSet set = load_training_set(catalog, config.train.validation_fraction, progress,
                                       config.demos.without_task);
   PseudoLabelReport pseudo_labels;
   if (!config.self_train.documents.empty())
-    pseudo_labels =
-        add_pseudo_labelled(*load_encoder(catalog.path(), trained_encoder(catalog).file),
-                            config.self_train, config.loss.temperature, set, progress);
+    pseudo_labels = add_unlabelled(catalog, config, set, progress);
   std::optional<Teacher> teacher;
   if (!config.teacher.store.empty()) teacher = load_teacher(config.teacher, set, progress);
   TrainReport report =

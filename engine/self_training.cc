@@ -126,9 +126,8 @@ void SelfTrainingOptions::validate() const {
   ensure_in_range("self_train", "agreement", agreement, 0.0, 1.0);
 }
 
-PseudoLabelReport add_pseudo_labelled(const Encoder& encoder, const SelfTrainingOptions& options,
-                                      double temperature, TrainingSet& set,
-                                      const Progress& progress) {
+PseudoLabelReport pseudo_label(const Encoder& encoder, const SelfTrainingOptions& options,
+                               double temperature, TrainingSet& set, const Progress& progress) {
   ensure(set.text_kind == TextKind::kNatural, ErrorKind::kInvalidInput,
          "self-training: the corpus has sparse features, but unlabelled documents are texts; leave "
          "self_train.documents empty");
@@ -136,7 +135,6 @@ PseudoLabelReport add_pseudo_labelled(const Encoder& encoder, const SelfTraining
   const PseudoLabeller labeller(encoder, options, temperature, set, progress);
   PseudoLabelReport report;
   judge(labeller, set.validation, report);
-  std::vector<Example> taken;  // added last: the labeller's voters are the training documents
   std::vector<std::string> texts;
   const auto label_texts = [&] {
     progress.check("self-training");
@@ -146,11 +144,11 @@ PseudoLabelReport add_pseudo_labelled(const Encoder& encoder, const SelfTraining
       if (found[i].empty()) continue;
       ++report.taken;
       report.labels += found[i].size();
-      taken.push_back({.id = {},
-                       .key = fmt::format("self_train {}", report.read),
-                       .text = std::move(texts[i]),
-                       .labels = found[i],
-                       .excluded = {}});
+      set.guessed.push_back({.id = {},
+                             .key = fmt::format("self_train {}", report.read),
+                             .text = std::move(texts[i]),
+                             .labels = found[i],
+                             .excluded = {}});
     }
     texts.clear();
     progress.update({.stage = "labelling documents",
@@ -163,7 +161,6 @@ PseudoLabelReport add_pseudo_labelled(const Encoder& encoder, const SelfTraining
     if (texts.size() == kEncodedTogether) label_texts();
   }
   label_texts();
-  std::ranges::move(taken, std::back_inserter(set.train));
   return report;
 }
 

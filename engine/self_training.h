@@ -36,11 +36,10 @@ void visit(Visitor& v, SelfTrainingOptions& o) {
 // hold from the first label on (each against those behind it, as decoupled softmax learns them, and
 // against the best; the 64 best labels stand for all), and where at least `agreement` of the text's
 // nearest training documents have it too.
-// Appends the texts with a label to `set.train` and returns what was done; the validation part, to
-// which the rule is applied as well, tells how often it is right. kInvalidInput for sparse
+// Appends the texts with a label to `set.guessed` and returns what was done; the validation part,
+// to which the rule is applied as well, tells how often it is right. kInvalidInput for sparse
 // features; errors of the file as LineReader's.
-PseudoLabelReport add_pseudo_labelled(const Encoder& encoder, const SelfTrainingOptions& options,
-                                      double temperature, TrainingSet& set,
-                                      const Progress& progress);
+PseudoLabelReport pseudo_label(const Encoder& encoder, const SelfTrainingOptions& options,
+                               double temperature, TrainingSet& set, const Progress& progress);
 
 }  // namespace dexter

@@ -23,9 +23,11 @@ Teacher load_teacher(const TeacherOptions& options, const TrainingSet& set,
       fmt::format("asking a teacher: {} has no encoder; run `dexter train` there", options.store));
   const auto encoder = load_encoder(catalog.path(), catalog.manifest().trained->file);
   Teacher teacher{options, encoder->fingerprint(), {}, encoder->encode_labels(set.labels)};
-  const std::size_t documents = set.train.size(), rows = documents + set.labels.size();
+  const std::size_t documents = set.train.size(), known = documents + set.labels.size();
+  const std::size_t rows = known + set.guessed.size();
   const auto text = [&](std::size_t i) {
-    return i < documents ? set.train[i].text : set.labels[i - documents].text;
+    if (i < documents) return set.train[i].text;
+    return i < known ? set.labels[i - documents].text : set.guessed[i - known].text;
   };
   teacher.documents = encode_in_parts(*encoder, rows, text, [&](std::size_t done) {
     if (done < rows) progress.check("asking the teacher");

@@ -17,7 +17,7 @@ namespace dexter {
 namespace {
 
 constexpr const char* kEpochHead =
-    "  epoch     loss    P@1    P@5  documents/s      memory         time         left\n";
+    "      epoch     loss    P@1    P@5  documents/s      memory         time         left\n";
 
 // A corpus too small for a validation part has no figures of it.
 std::string percent_cell(const EpochRecord& epoch, double value) {
@@ -28,9 +28,9 @@ std::string percent_cell(const EpochRecord& epoch, double value) {
 // `left` counts the epochs to come at the pace of this one; early stopping may cut them.
 std::string epoch_line(const EpochRecord& epoch, int epochs) {
   const int to_come = std::max(0, epochs - epoch.epoch);
-  return fmt::format("  {:>5}  {:>7.4f}  {:>5}  {:>5}  {:>11}  {:>10}  {:>11}  {:>11}\n",
-                     fmt::format("{}/{}", epoch.epoch, epochs), epoch.loss,
-                     percent_cell(epoch, epoch.validation_p1),
+  return fmt::format("  {:>9}  {:>7.4f}  {:>5}  {:>5}  {:>11}  {:>10}  {:>11}  {:>11}\n",
+                     fmt::format("{}{}/{}", epoch.pretraining ? "pre " : "", epoch.epoch, epochs),
+                     epoch.loss, percent_cell(epoch, epoch.validation_p1),
                      percent_cell(epoch, epoch.validation_p5), rate_of(epoch.documents_per_second),
                      size_of(epoch.resident_bytes), duration_of(epoch.seconds),
                      to_come == 0 ? "-" : duration_of(epoch.seconds * to_come));
@@ -46,6 +46,9 @@ boost::json::object json_of(const EpochRecord& epoch) {
                              {"documents_per_second", epoch.documents_per_second},
                              {"resident_bytes", epoch.resident_bytes}};
   if (epoch.chunk_tokens > 0) object["chunk_tokens"] = epoch.chunk_tokens;
+  if (epoch.pretraining) object["pretraining"] = true;
+  if (epoch.band_shares != EpochRecord().band_shares)
+    object["band_shares"] = boost::json::value_from(epoch.band_shares);
   return object;
 }
 
@@ -115,7 +118,7 @@ ExitCode run_train(Context& context, const ConfigArguments& arguments, bool resu
     if (context.json) return;
     if (!head_printed) context.terminal.print(kEpochHead);
     head_printed = true;
-    context.terminal.print(epoch_line(epoch, config.train.epochs));
+    context.terminal.print(epoch_line(epoch, config.train.pretrain_epochs + config.train.epochs));
     context.terminal.flush();
   };
   const TrainReport report =

@@ -20,7 +20,8 @@ inline TrainingSet tiny_set() {
   return {.text_kind = TextKind::kNatural,
           .labels = tiny::labels(),
           .train = tiny::train(),
-          .validation = {}};
+          .validation = {},
+          .guessed = {}};
 }
 
 // The tiny corpus with every distinct lower-case word as a feature number, and labels without text.

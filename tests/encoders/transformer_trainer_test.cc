@@ -251,6 +251,21 @@ TEST(TransformerTrainer, AResumedRunEndsAsTheUninterruptedOne) {
   }
 }
 
+TEST(TransformerTrainer, LearnsGuessedLabelsBeforeTheKnown) {
+  Training training;
+  training.set.guessed.assign(training.set.train.begin() + 10, training.set.train.end());
+  training.set.train.resize(10);
+  training.options.pretrain_epochs = 15;
+  training.options.epochs = 1;
+  training.options.label_documents = false;
+  const TrainReport report = training.run();
+  ASSERT_EQ(report.history.size(), 16u);
+  EXPECT_TRUE(report.history[14].pretraining);
+  EXPECT_FALSE(report.history[15].pretraining);
+  const auto encoder = load_encoder(training.folder.path(), report.encoder.file);
+  EXPECT_GE(testing::precision_at_1(*encoder, training.set.labels, training.set.guessed), 90);
+}
+
 TEST(TransformerTrainer, SaysWhatMadeTheLossNoNumber) {
   Training training;
   std::string weights = random_weights();

@@ -33,7 +33,7 @@ class SelfTraining : public ::testing::Test {
   PseudoLabelReport label(TrainingSet& set) const {
     const Catalog catalog = Catalog::open(store_, OpenMode::kRead);
     const auto encoder = load_encoder(catalog.path(), catalog.manifest().trained->file);
-    return add_pseudo_labelled(*encoder, options_, 0.05, set, {});
+    return pseudo_label(*encoder, options_, 0.05, set, {});
   }
 
   testing::TempDir folder_;
@@ -43,18 +43,16 @@ class SelfTraining : public ::testing::Test {
 
 TEST_F(SelfTraining, TakesTextsWithTheLabelsThatAreSure) {
   TrainingSet set = this->set();
-  const std::size_t before = set.train.size();
   const PseudoLabelReport report = label(set);
   EXPECT_EQ(report.read, tiny::kTestDocuments + 1);
   EXPECT_GT(report.taken, tiny::kTestDocuments / 2);
   EXPECT_LE(report.taken, tiny::kTestDocuments);
   EXPECT_GT(report.precision, 70);
-  ASSERT_EQ(set.train.size(), before + report.taken);
+  ASSERT_EQ(set.guessed.size(), report.taken);
   std::map<std::string, std::vector<LabelId>> truth;
   for (const Example& example : tiny::test()) truth[example.text] = example.labels;
   std::uint64_t labels = 0, right = 0;
-  for (std::size_t i = before; i < set.train.size(); ++i) {
-    const Example& taken = set.train[i];
+  for (const Example& taken : set.guessed) {
     ASSERT_TRUE(truth.contains(taken.text)) << taken.text;
     EXPECT_TRUE(std::ranges::is_sorted(taken.labels));
     labels += taken.labels.size();
@@ -94,6 +92,13 @@ TEST_F(SelfTraining, IsAStageOfTraining) {
   EXPECT_EQ(with.pseudo_labels.read, tiny::kTestDocuments + 1);
   EXPECT_GT(with.pseudo_labels.taken, 0u);
   EXPECT_NE(with.encoder.fingerprint, without.encoder.fingerprint);
+  config.train.pretrain_epochs = 2;
+  const TrainReport before = train(catalog, config, /*resume=*/false, {}, {});
+  ASSERT_EQ(before.history.size(), static_cast<std::size_t>(2 + config.train.epochs));
+  EXPECT_TRUE(before.history[1].pretraining);
+  EXPECT_FALSE(before.history[2].pretraining);
+  EXPECT_NE(before.encoder.fingerprint, with.encoder.fingerprint);
+  EXPECT_TRUE(training_history(catalog).history[1].pretraining);
 }
 
 TEST_F(SelfTraining, SaysWhatItLacks) {
@@ -106,6 +111,22 @@ TEST_F(SelfTraining, SaysWhatItLacks) {
         train(catalog, config, false, {}, {});
       },
       "absent.txt");
+  const auto train_refused = [&](const char* part) {
+    expect_error(
+        ErrorKind::kInvalidInput,
+        [&] {
+          Catalog catalog = Catalog::open(store_, OpenMode::kWrite);
+          train(catalog, config, false, {}, {});
+        },
+        part);
+  };
+  config.train.pretrain_epochs = 1;
+  config.self_train = options_;
+  config.self_train.confidence = 1;
+  train_refused("sure of no label");
+  config.self_train = {};
+  train_refused("train.pretrain_epochs is 1");
+  config.train.pretrain_epochs = 0;
   const testing::TempDir folder;
   const std::filesystem::path untrained = tiny::import_store(folder.path());
   config.self_train = options_;
