@@ -115,10 +115,14 @@ std::string training_card(const TrainReport& training) {
   LineChart precision = chart_over_epochs(training, &EpochRecord::validation_p1);
   precision.description = "P@1 on the validation part by epoch";
   precision.series = "accent";
-  const std::string note =
+  const auto pretraining =
+      std::count_if(training.history.begin(), training.history.end(),
+                    [](const EpochRecord& epoch) { return epoch.pretraining; });
+  std::string note =
       fmt::format("{} epochs in {}{}; the ringed one, {}, is in use.", training.history.size(),
                   duration_text(training.seconds), training.stopped_early ? ", stopped early" : "",
                   training.best_epoch);
+  if (pretraining > 0) note += fmt::format(" The first {} learnt guessed labels.", pretraining);
   return card("Training", note,
               "<h3>P@1 on the validation part, percent</h3>" + line_chart(precision) +
                   "<h3>Training loss</h3>" + line_chart(loss));

@@ -146,20 +146,21 @@ Runner add_train(CLI::App& app, Context& context) {
          "go on from the last finished epoch of a run that was stopped; give the same settings")
       ->group("Run");
   arguments->add_to(
-      app, {{"--encoder", "encoder.kind", "KIND", names_in(encoder_kinds())},
-            {"--weights", "transformer.weights", "DIR",
-             "folder of a pretrained model, for --encoder transformer"},
-            {"--device", "transformer.device", "DEVICE",
-             "of a transformer: auto (the GPU where one is there), cpu or cuda"},
-            {"--teacher", "teacher.store", "DIR",
-             "a store whose encoder, say a transformer, teaches the bag encoder"},
-            {"--unlabelled", "self_train.documents", "FILE",
-             "texts without labels, one a line, that the store's encoder labels first; options "
-             "self_train.*"},
-            {"--loss", "loss.name", "LOSS", names_in(loss_kinds())},
-            {"--epochs", "train.epochs", "N", "passes over the training documents"},
-            {"--seed", "train.seed", "N", "the same seed and threads give the same encoder"},
-            {"--threads", "runtime.threads", "N", "threads; 0 takes every core"}});
+      app,
+      {{"--encoder", "encoder.kind", "KIND", names_in(encoder_kinds())},
+       {"--weights", "transformer.weights", "DIR",
+        "folder of a pretrained model, for --encoder transformer"},
+       {"--device", "transformer.device", "DEVICE",
+        "of a transformer: auto (the GPU where one is there), cpu or cuda"},
+       {"--teacher", "teacher.store", "DIR",
+        "a store whose encoder, say a transformer, teaches the bag encoder"},
+       {"--unlabelled", "self_train.documents", "FILE",
+        "texts without labels, one a line, that the store's encoder labels first: learnt beside "
+        "the training documents, or before them (train.pretrain_epochs); options self_train.*"},
+       {"--loss", "loss.name", "LOSS", names_in(loss_kinds())},
+       {"--epochs", "train.epochs", "N", "passes over the training documents"},
+       {"--seed", "train.seed", "N", "the same seed and threads give the same encoder"},
+       {"--threads", "runtime.threads", "N", "threads; 0 takes every core"}});
   return [arguments, resume, &context] { return run_train(context, *arguments, *resume); };
 }
 

@@ -5,7 +5,7 @@ usage: export_compare.py --dexter BINARY --weights DIR
 
 Needs the PyPI packages sentence-transformers and transformers in the Python that runs it. DIR is a checkpoint with a
 tokenizer (tools/fetch-encoder brings one). It, and random BERT and DistilBERT models with its tokenizer, one for every
-pooling, go into a store, out by `dexter export --what encoder`, and into SentenceTransformer; vectors of texts of all
+pooling and with a learnt projection, go into a store, out by `dexter export --what encoder`, and into SentenceTransformer; vectors of texts of all
 kinds must agree within 1e-4, and transformers' own classes must find every weight in its place. Exit code 1 otherwise.
 """
 import argparse
@@ -55,14 +55,16 @@ def random_model(weights, folder, distil):
     shutil.copy(weights / "tokenizer.json", folder)
 
 
-def difference(binary, folder, weights, pooling):
+def difference(binary, folder, weights, pooling, projection):
     """The largest difference of the vectors of dexter's own encoding and those of the exported folder."""
     store, out = folder / "store", folder / "out"
     write_corpus(folder)
     dexter(binary, "import", "--store", store, "--format", "jsonl", "--train", folder / "train.jsonl",
            "--labels", folder / "labels.jsonl")
-    dexter(binary, "train", "--store", store, "--encoder", "transformer", "--weights", weights, "--epochs", 0,
-           "--set", f"transformer.pooling={pooling}")
+    epochs = 1 if projection else 0  # learnt: else the projection would be the leading dimensions
+    dexter(binary, "train", "--store", store, "--encoder", "transformer", "--weights", weights, "--epochs", epochs,
+           "--set", f"transformer.pooling={pooling}", "--set", f"transformer.projection={projection}", "--set",
+           "train.batch=4", "--set", "train.validation_fraction=0", "--set", "transformer.learning_rate=0.001")
     dexter(binary, "index", "--store", store)
     dexter(binary, "export", "--store", store, "--what", "documents", "--out", folder / "documents.npy")
     dexter(binary, "export", "--store", store, "--what", "encoder", "--out", out)
@@ -81,17 +83,18 @@ def main():
     parser.add_argument("--weights", type=pathlib.Path, required=True)
     arguments = parser.parse_args()
     worst = 0
-    cases = [("weights", "auto")] + [(kind, pooling) for kind in ("bert", "distilbert")
-                                     for pooling in ("mean", "cls", "max", "last")]
-    for kind, pooling in cases:
+    cases = [("weights", "auto", 0)] + [(kind, pooling, 0) for kind in ("bert", "distilbert")
+                                        for pooling in ("mean", "cls", "max", "last")]
+    cases += [("weights", "auto", 64), ("bert", "cls", 16), ("distilbert", "mean", 24)]
+    for kind, pooling, projection in cases:
         with tempfile.TemporaryDirectory() as name:
             folder = pathlib.Path(name)
             weights = arguments.weights
             if kind != "weights":
                 random_model(arguments.weights, folder / "random", kind == "distilbert")
                 weights = folder / "random"
-            found = difference(arguments.dexter, folder, weights, pooling)
-        print(f"{kind:<10} {pooling:<5} {found:.2e}")
+            found = difference(arguments.dexter, folder, weights, pooling, projection)
+        print(f"{kind:<10} {pooling:<5} {projection or '':>3} {found:.2e}")
         worst = max(worst, found)
     return worst > TOLERANCE
 

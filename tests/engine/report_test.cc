@@ -57,6 +57,7 @@ ReportPage full_page() {
     record.epoch = epoch;
     record.loss = 5.0 - epoch;
     record.validation_p1 = 30.0 + epoch;
+    record.pretraining = epoch == 1;
     page.training.history.push_back(record);
   }
   page.training.best_epoch = 3;
@@ -86,8 +87,8 @@ TEST(HtmlReport, ShowsTheFiguresOfTheEvaluation) {
   for (const char* shown :
        {"my store", "45,651 documents of the test part answered from 27,754 labels", "41.2 %",
         "41.8 %", "55.8 %", "5,123", "38.2 % of the labels", "none (from text alone)", "11.5",
-        "590,764", "3 epochs in 5 min 1 s", "few labels", "index.kind", "cats and dogs",
-        "missed: football", "animals"})
+        "590,764", "3 epochs in 5 min 1 s", "The first 1 learnt guessed labels", "few labels",
+        "index.kind", "cats and dogs", "missed: football", "animals"})
     EXPECT_THAT(html, HasSubstr(shown));
 }
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 
+#include "engine/history.h"
 #include "engine/training_corpus.h"
 #include "tests/engine/tiny_store.h"
 #include "tests/support/expect_error.h"
