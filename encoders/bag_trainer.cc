@@ -131,34 +131,43 @@ const EpochRecord& BagTrainer::run_epoch() {
   return state_.history.back();
 }
 
-// Places among the epoch's documents. The first epoch's vectors say nothing yet.
+// The first epoch's vectors say nothing yet.
 std::vector<std::uint32_t> BagTrainer::order_of(BlockTrainer& trainer, std::mt19937_64& random) {
-  const auto [begin, documents] = course_->rows_of(state_.epoch);
-  if (options_.batches != "clustered" || state_.epoch == 0)
-    return shuffled_order(documents, random);
+  const TrainingCourse::Rows rows = course_->rows_of(state_.epoch);
+  std::vector<std::uint32_t> order;
+  if (options_.batches != "clustered" || state_.epoch == 0) {
+    order = shuffled_order(rows.count, random);
+  } else {
+    const std::vector<float> vectors = document_vectors(trainer, rows);
+    order = clustered_order({vectors.data(), rows.count, model_.width()},
+                            static_cast<std::size_t>(options_.cluster), random);
+  }
+  for (std::uint32_t& row : order) row += static_cast<std::uint32_t>(rows.first);
+  return order;
+}
+
+std::vector<float> BagTrainer::document_vectors(BlockTrainer& trainer, TrainingCourse::Rows of) {
   const auto width = static_cast<std::size_t>(model_.width());
-  std::vector<float> vectors(documents * width);
+  std::vector<float> vectors(of.count * width);
   std::vector<std::uint32_t> rows;
-  for (std::size_t first = 0; first < documents; first += kVectorChunk) {
-    rows.resize(std::min(kVectorChunk, documents - first));
-    std::iota(rows.begin(), rows.end(), static_cast<std::uint32_t>(begin + first));
+  for (std::size_t first = 0; first < of.count; first += kVectorChunk) {
+    rows.resize(std::min(kVectorChunk, of.count - first));
+    std::iota(rows.begin(), rows.end(), static_cast<std::uint32_t>(of.first + first));
     trainer.document_side.forward(documents_, rows, nullptr);
     std::copy_n(trainer.document_side.vectors(), rows.size() * width, &vectors[first * width]);
   }
-  return clustered_order({vectors.data(), documents, model_.width()},
-                         static_cast<std::size_t>(options_.cluster), random);
+  return vectors;
 }
 
 double BagTrainer::run_block(std::size_t block) {
   const auto epoch = static_cast<std::uint64_t>(state_.epoch + 1);
   std::mt19937_64 random(mixed_seed(mixed_seed(options_.seed, epoch), block));
-  const auto [begin, documents] = course_->rows_of(state_.epoch);
+  const std::size_t documents = course_->rows_of(state_.epoch).count;
   std::vector<std::uint32_t> order;
   if (mixes())
     mixture_->begin_epoch(random);
   else
     order = order_of(blocks_[block], random);
-  for (std::uint32_t& row : order) row += static_cast<std::uint32_t>(begin);
 
   double loss = 0;
   std::int64_t step = state_.step;

@@ -69,6 +69,8 @@ class BagTrainer {
   void align_shares(BlockTrainer& trainer, std::mt19937_64& random);
   std::array<double, BandMixture::kBands> mean_shares() const;
   std::vector<std::uint32_t> order_of(BlockTrainer& trainer, std::mt19937_64& random);
+  // Of one block, [documents x width].
+  std::vector<float> document_vectors(BlockTrainer& trainer, TrainingCourse::Rows of);
   double train_step(BlockTrainer& trainer, std::span<const std::uint32_t> documents,
                     std::int64_t step, std::mt19937_64& random);
   void keep_features(std::span<const std::uint32_t> documents, std::mt19937_64& random);

@@ -19,7 +19,8 @@ class LabelPool {
   // `positives[d]` are the labels of training document d.
   LabelPool(std::uint32_t label_count, std::span<const std::vector<std::uint32_t>> positives);
 
-  // The documents of the steps to come are those `count` from `first`, until now all of them.
+  // The documents of the steps to come are those `count` from `first`, before the first call all of
+  // them.
   void expect(std::size_t first, std::size_t count);
 
   // Row l of `neighbours` [labels x width] are the labels most alike to label l; kNone pads.
