@@ -51,15 +51,20 @@ void LabelPool::insert(std::uint32_t label) {
   labels_.push_back(label);
 }
 
-void LabelPool::fill(std::span<const std::uint32_t> documents, std::uint32_t sampled,
-                     std::mt19937_64& random) {
-  clear();
+void LabelPool::insert_own(std::span<const std::uint32_t> documents) {
   for (const std::uint32_t document : documents)
     for (const std::uint32_t label : positives_[document]) {
       insert(label);
       for (std::size_t i = label * width_; i < (label + 1) * width_; ++i)
         if (neighbours_[i] != kNone) insert(neighbours_[i]);
     }
+  own_ = labels_.size();
+}
+
+void LabelPool::fill(std::span<const std::uint32_t> documents, std::uint32_t sampled,
+                     std::mt19937_64& random) {
+  clear();
+  insert_own(documents);
   const std::uint64_t count = column_.size();
   std::uint64_t draws = 0;
   while (draws < sampled || (labels_.size() % kPoolStep != 0 && labels_.size() < count)) {
@@ -77,10 +82,12 @@ void LabelPool::fill_with_own(std::span<const std::uint32_t> documents) {
   clear();
   for (const std::uint32_t document : documents)
     for (const std::uint32_t label : positives_[document]) insert(label);
+  own_ = labels_.size();
 }
 
-void LabelPool::fill_with_all() {
+void LabelPool::fill_with_all(std::span<const std::uint32_t> documents) {
   clear();
+  insert_own(documents);
   for (std::uint32_t label = 0; label < column_.size(); ++label) insert(label);
 }
 

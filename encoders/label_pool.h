@@ -30,10 +30,13 @@ class LabelPool {
   // The positives of `documents` with their neighbours, and at least `sampled` uniform draws.
   void fill(std::span<const std::uint32_t> documents, std::uint32_t sampled,
             std::mt19937_64& random);
-  void fill_with_all();
+  // All labels: first those of `documents` with their neighbours.
+  void fill_with_all(std::span<const std::uint32_t> documents = {});
   void fill_with_own(std::span<const std::uint32_t> documents);  // their positives alone
 
   std::span<const std::uint32_t> labels() const { return labels_; }
+  // So many labels, the first, are of the documents or neighbours of theirs.
+  std::size_t own() const { return own_; }
   std::span<const float> offsets() const { return offsets_; }  // empty when every label is there
   std::uint32_t column(std::uint32_t label) const { return column_[label]; }
 
@@ -41,6 +44,7 @@ class LabelPool {
   void clear();
   void add_rates_of_neighbours();
   void insert(std::uint32_t label);
+  void insert_own(std::span<const std::uint32_t> documents);
 
   std::span<const std::vector<std::uint32_t>> positives_;
   std::vector<double> rate_;  // by label: expected insertions by one random document
@@ -48,6 +52,7 @@ class LabelPool {
   std::vector<std::uint32_t> neighbours_;
   std::size_t width_ = 0;
   std::vector<std::uint32_t> labels_;
+  std::size_t own_ = 0;
   std::vector<float> offsets_;
   std::vector<std::uint32_t> column_;
 };

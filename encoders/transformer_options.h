@@ -23,6 +23,7 @@ struct TransformerOptions {
   double average = 0;       // decay of the parameters' moving average; 0 for none
   double clip = 1;          // largest norm of a step's gradient; 0 for none
   int chunk_tokens = 4096;  // encoded with their graph at once
+  bool stale_labels = false;
   bool separate() const { return towers == "separate"; }
   std::vector<int> prefixes() const;  // prefix_dims as numbers; kInvalidInput where they are none
   void validate() const;              // kInvalidInput naming the option, its value and its range
@@ -62,6 +63,10 @@ void visit(Visitor& v, TransformerOptions& o) {
     "decay of a moving average of the parameters, 0.999 say, which is validated and saved in their "
     "place; 0 for none");
   v("clip", o.clip, "gradients of a step are scaled down to this norm; 0 for none");
+  v("stale_labels", o.stale_labels,
+    "a step encodes only the labels of its documents, with their train.hard_negatives, and takes "
+    "the vectors of its other negatives as they last were: all labels are encoded as an epoch "
+    "begins, and kept");
   v("chunk_tokens", o.chunk_tokens,
     "tokens encoded with their graph at once: memory of training against its speed; halved, with a "
     "warning, where memory runs out");

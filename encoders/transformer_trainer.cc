@@ -64,6 +64,10 @@ TransformerTrainer::TransformerTrainer(const TransformerOptions& options,
          fmt::format("training: transformer.prefix_dims is \"{}\", but loss.name is {}; choose "
                      "one of {}, or leave it empty",
                      options.prefix_dims, loss.name, losses_by_chunks()));
+  ensure(!options.stale_labels || (!loss_->needs().batch_alone && options.prefix_dims.empty()),
+         ErrorKind::kInvalidInput,
+         "training: transformer.stale_labels is set, but the loss in_batch takes no labels beside "
+         "its documents', and transformer.prefix_dims need every label encoded; set it to false");
   if (ranks != nullptr) check_agreement(checkpoint);
 }
 
@@ -138,6 +142,7 @@ const EpochRecord& TransformerTrainer::run_epoch() {
   const TrainingCourse::Rows rows = course_->rows_of(state_.epoch);
   pool_->expect(rows.first, rows.count);
   if (training_.hard_negatives > 0 && epoch > 1 && !scores_all_labels()) mine_hard_negatives();
+  if (options_.stale_labels) stale_ = vectors_of(Learner::kLabels, labels_);
   std::mt19937_64 random(mixed_seed(training_.seed, static_cast<std::uint64_t>(epoch)));
   const std::vector<std::uint32_t> order = order_of_epoch(random);
   double loss = 0;
@@ -193,7 +198,8 @@ double TransformerTrainer::train_step(std::span<const std::uint32_t> documents,
                         .loss = loss_options_,
                         .seed = seed};
   const double loss = learner_.within_memory([&] {
-    return loss_->needs().by_chunks ? learner_.loss_step(batch) : score_step(documents, seed);
+    return loss_->needs().by_chunks && !options_.stale_labels ? learner_.loss_step(batch)
+                                                              : score_step(documents, seed);
   });
   tell_of_smaller_chunks();
   const double share = course_->rate_share(state_.step);
@@ -212,6 +218,8 @@ double TransformerTrainer::score_step(std::span<const std::uint32_t> documents,
                                       std::uint64_t seed) {
   const std::span<const std::uint32_t> labels = pool_->labels();
   const auto dim = static_cast<std::size_t>(options_.dim);
+  const std::span<const std::uint32_t> fresh =
+      options_.stale_labels ? labels.first(pool_->own()) : labels;
   document_vectors_.assign(documents.size() * dim, 0);
   label_vectors_.assign(labels.size() * dim, 0);
   const auto encode = [&](Learner::Side side, const Tokens& texts,
@@ -219,12 +227,17 @@ double TransformerTrainer::score_step(std::span<const std::uint32_t> documents,
     const auto [first, last] = part_of(rows.size());
     learner_.forward(side, texts, rows.subspan(first, last - first), seed,
                      vectors.data() + first * dim);
-    if (ranks_ != nullptr) ranks_->sum(vectors);
+    if (ranks_ != nullptr) ranks_->sum(std::span(vectors).first(rows.size() * dim));
     return first * dim;
   };
   const std::size_t own_documents =
       encode(Learner::kDocuments, documents_, documents, document_vectors_);
-  const std::size_t own_labels = encode(Learner::kLabels, labels_, labels, label_vectors_);
+  const std::size_t own_labels = encode(Learner::kLabels, labels_, fresh, label_vectors_);
+  for (std::size_t j = 0; j < labels.size() && !stale_.empty(); ++j) {
+    float* kept = &stale_[labels[j] * dim];
+    float* used = &label_vectors_[j * dim];
+    j < fresh.size() ? std::copy_n(used, dim, kept) : std::copy_n(kept, dim, used);
+  }
   const double loss = score_step_.run({.documents = document_vectors_.data(),
                                        .n = documents.size(),
                                        .labels = label_vectors_.data(),
@@ -265,7 +278,7 @@ void TransformerTrainer::fill_pool(std::span<const std::uint32_t> documents,
   if (loss_->needs().batch_alone)
     pool_->fill_with_own(documents);
   else if (scores_all_labels())
-    pool_->fill_with_all();
+    pool_->fill_with_all(options_.stale_labels ? documents : std::span<const std::uint32_t>());
   else
     pool_->fill(documents, static_cast<std::uint32_t>(training_.negatives), random);
   const std::span<const std::uint32_t> labels = pool_->labels();

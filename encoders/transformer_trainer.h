@@ -24,7 +24,8 @@ namespace dexter {
 // Fine-tunes a transformer that both sides share, or one for each. A step encodes its documents and
 // the labels of its pool, scores all pairs, takes the loss and its gradient in closed form, and
 // passes that through the transformer chunk by chunk (see TransformerLearner), so all labels may be
-// negatives. The losses of losses_by_chunks() never hold the vectors of all labels. Every random
+// negatives. The losses of losses_by_chunks() never hold the vectors of all labels. With
+// `stale_labels` a step passes the gradient through the labels of its documents alone. Every random
 // choice of an epoch comes from the seed and the epoch's number, so a run resumed at an epoch's end
 // goes on as the uninterrupted one would.
 class TransformerTrainer {
@@ -96,6 +97,7 @@ class TransformerTrainer {
   std::vector<std::vector<std::uint32_t>> columns_;
   std::vector<float> offsets_, adjustments_;  // of the pool's labels
   std::vector<float> document_vectors_, label_vectors_;
+  std::vector<float> stale_;  // every label's vector as it last was; empty unless stale_labels
 };
 
 // Fine-tunes the checkpoint in `options.weights` on `set` and writes the encoder; else as

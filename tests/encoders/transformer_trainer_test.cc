@@ -215,8 +215,9 @@ TEST(TransformerTrainer, KeepsTheBestEpochOfTheValidationPart) {
   EXPECT_TRUE(report.stopped_early);
 }
 
-void expect_resumed_as_uninterrupted(const std::string& towers) {
+void expect_resumed_as_uninterrupted(const std::string& towers, bool stale_labels) {
   Training whole, stopped;
+  whole.transformer.stale_labels = stopped.transformer.stale_labels = stale_labels;
   whole.transformer.towers = stopped.transformer.towers = towers;
   whole.options.epochs = stopped.options.epochs = 4;
   whole.transformer.dropout = stopped.transformer.dropout = 0.1;
@@ -247,8 +248,36 @@ void expect_resumed_as_uninterrupted(const std::string& towers) {
 TEST(TransformerTrainer, AResumedRunEndsAsTheUninterruptedOne) {
   for (const char* towers : {"shared", "separate"}) {
     SCOPED_TRACE(towers);
-    expect_resumed_as_uninterrupted(towers);
+    expect_resumed_as_uninterrupted(towers, /*stale_labels=*/false);
+    expect_resumed_as_uninterrupted(towers, /*stale_labels=*/true);
   }
+}
+
+TEST(TransformerTrainer, StaleLabelsBeginAsFreshOnesAndLearn) {
+  const auto loss = [](bool stale, std::size_t steps) {
+    Training training;
+    training.transformer.stale_labels = stale;
+    training.options.batch = 8;
+    training.options.label_documents = false;
+    training.options.epochs = 1;
+    training.set.train.resize(8 * steps);
+    return training.run().history[0].loss;
+  };
+  EXPECT_NEAR(loss(true, 1), loss(false, 1), 1e-5);
+  EXPECT_NE(loss(true, 2), loss(false, 2)) << "in the second step others have moved";
+  for (const int negatives : {0, 2}) {
+    Training training;
+    training.transformer.stale_labels = true;
+    training.options.negatives = negatives;
+    training.options.hard_negatives = negatives;
+    const auto encoder = training.trained();
+    EXPECT_GE(testing::precision_at_1(*encoder, training.set.labels, training.set.train), 95);
+  }
+  Training training;
+  training.transformer.stale_labels = true;
+  training.loss.name = "in_batch";
+  expect_error(
+      ErrorKind::kInvalidInput, [&] { training.run(); }, "transformer.stale_labels");
 }
 
 TEST(TransformerTrainer, LearnsGuessedLabelsBeforeTheKnown) {

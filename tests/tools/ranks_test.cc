@@ -80,10 +80,12 @@ TEST_F(Ranks, LearnWhatOneProcessLearns) {
 }
 
 // These hold the vectors of all labels of a step, which each process has encoded a part of.
-TEST_F(Ranks, LearnWhatOneProcessLearnsByLossesOfWholeVectors) {
-  for (const char* loss : {"in_batch", "triplet"}) {
-    SCOPED_TRACE(loss);
-    const auto words = arguments("3", {"--loss", loss});
+TEST_F(Ranks, LearnWhatOneProcessLearnsFromWholeVectors) {
+  const std::vector<std::vector<std::string>> cases = {
+      {"--loss", "in_batch"}, {"--loss", "triplet"}, {"--set", "transformer.stale_labels=true"}};
+  for (const auto& more : cases) {
+    SCOPED_TRACE(more.back());
+    const auto words = arguments("3", more);
     const std::vector<double> alone = losses(run(words));
     const std::vector<double> together = losses(run_ranks(3, words));
     ASSERT_EQ(alone.size(), 3u);
