@@ -11,7 +11,7 @@ foreach(header IN ITEMS
     storage/catalog.h storage/changes.h storage/corpus_reader.h storage/corpus_writer.h storage/embedding_matrix.h storage/error.h
     storage/importer.h storage/manifest.h storage/progress.h storage/section_file.h storage/types.h
     index/id_set.h index/vector_index.h
-    encoders/encoder.h encoders/feedback_trainer.h encoders/loss_options.h encoders/merge.h encoders/process_group.h encoders/teacher.h encoders/trainer.h encoders/trainer_options.h
+    encoders/encoder.h encoders/encoder_options.h encoders/feedback_trainer.h encoders/loss_options.h encoders/merge.h encoders/process_group.h encoders/teacher.h encoders/trainer.h encoders/trainer_options.h
     encoders/transformer_options.h encoders/validation.h
     engine/bm25.h engine/demo_bank.h engine/demo_choice.h engine/demo_feedback.h engine/demo_index.h engine/demo_labeller.h engine/demo_labelling.h engine/demo_prompt.h engine/demo_retriever.h
     engine/demo_scorer.h engine/demo_strategies.h engine/device_options.h engine/language_model.h engine/retrieval_metrics.h
