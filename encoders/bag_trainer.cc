@@ -131,21 +131,6 @@ const EpochRecord& BagTrainer::run_epoch() {
   return state_.history.back();
 }
 
-// The first epoch's vectors say nothing yet.
-std::vector<std::uint32_t> BagTrainer::order_of(BlockTrainer& trainer, std::mt19937_64& random) {
-  const TrainingCourse::Rows rows = course_->rows_of(state_.epoch);
-  std::vector<std::uint32_t> order;
-  if (options_.batches != "clustered" || state_.epoch == 0) {
-    order = shuffled_order(rows.count, random);
-  } else {
-    const std::vector<float> vectors = document_vectors(trainer, rows);
-    order = clustered_order({vectors.data(), rows.count, model_.width()},
-                            static_cast<std::size_t>(options_.cluster), random);
-  }
-  for (std::uint32_t& row : order) row += static_cast<std::uint32_t>(rows.first);
-  return order;
-}
-
 std::vector<float> BagTrainer::document_vectors(BlockTrainer& trainer, TrainingCourse::Rows of) {
   const auto width = static_cast<std::size_t>(model_.width());
   std::vector<float> vectors(of.count * width);
@@ -162,12 +147,15 @@ std::vector<float> BagTrainer::document_vectors(BlockTrainer& trainer, TrainingC
 double BagTrainer::run_block(std::size_t block) {
   const auto epoch = static_cast<std::uint64_t>(state_.epoch + 1);
   std::mt19937_64 random(mixed_seed(mixed_seed(options_.seed, epoch), block));
-  const std::size_t documents = course_->rows_of(state_.epoch).count;
+  const TrainingCourse::Rows rows_of_epoch = course_->rows_of(state_.epoch);
+  const std::size_t documents = rows_of_epoch.count;
   std::vector<std::uint32_t> order;
   if (mixes())
     mixture_->begin_epoch(random);
   else
-    order = order_of(blocks_[block], random);
+    order = epoch_order(
+        options_, rows_of_epoch, state_.epoch, model_.width(),
+        [&] { return document_vectors(blocks_[block], rows_of_epoch); }, random);
 
   double loss = 0;
   std::int64_t step = state_.step;

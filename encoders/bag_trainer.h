@@ -68,7 +68,6 @@ class BagTrainer {
                       std::span<const std::uint32_t> frequency);
   void align_shares(BlockTrainer& trainer, std::mt19937_64& random);
   std::array<double, BandMixture::kBands> mean_shares() const;
-  std::vector<std::uint32_t> order_of(BlockTrainer& trainer, std::mt19937_64& random);
   // Of one block, [documents x width].
   std::vector<float> document_vectors(BlockTrainer& trainer, TrainingCourse::Rows of);
   double train_step(BlockTrainer& trainer, std::span<const std::uint32_t> documents,

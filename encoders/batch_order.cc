@@ -93,4 +93,20 @@ std::vector<std::uint32_t> clustered_order(EmbeddingView vectors, std::size_t cl
   return order;
 }
 
+std::vector<std::uint32_t> epoch_order(const TrainerOptions& options, TrainingCourse::Rows rows,
+                                       int finished, int dim,
+                                       const std::function<std::vector<float>()>& vectors,
+                                       std::mt19937_64& random) {
+  std::vector<std::uint32_t> order;
+  if (options.batches != "clustered" || finished == 0) {
+    order = shuffled_order(rows.count, random);
+  } else {
+    const std::vector<float> values = vectors();
+    order = clustered_order({values.data(), rows.count, dim},
+                            static_cast<std::size_t>(options.cluster), random);
+  }
+  for (std::uint32_t& row : order) row += static_cast<std::uint32_t>(rows.first);
+  return order;
+}
+
 }  // namespace dexter

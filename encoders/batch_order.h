@@ -2,9 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <random>
 #include <vector>
 
+#include "encoders/training_course.h"
 #include "storage/embedding_matrix.h"
 
 namespace dexter {
@@ -20,5 +22,13 @@ std::vector<std::uint32_t> shuffled_order(std::size_t documents, std::mt19937_64
 // last have the same size. O(n dim log n).
 std::vector<std::uint32_t> clustered_order(EmbeddingView vectors, std::size_t cluster,
                                            std::mt19937_64& random);
+
+// The documents `rows` in the order of the epoch after `finished` ones, as `options.batches` says.
+// The first is always shuffled, for its vectors say nothing yet; `vectors` gives those of `rows`,
+// [rows.count x dim], where they are clustered.
+std::vector<std::uint32_t> epoch_order(const TrainerOptions& options, TrainingCourse::Rows rows,
+                                       int finished, int dim,
+                                       const std::function<std::vector<float>()>& vectors,
+                                       std::mt19937_64& random);
 
 }  // namespace dexter

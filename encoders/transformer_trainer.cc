@@ -121,21 +121,6 @@ void TransformerTrainer::read_set(const TrainingSet& set, const TransformerCheck
   course_.emplace(training_, known, positives_.size() - known, !validation_positives_.empty());
 }
 
-// As for the bag encoder, the first epoch is shuffled.
-std::vector<std::uint32_t> TransformerTrainer::order_of_epoch(std::mt19937_64& random) const {
-  const TrainingCourse::Rows rows = course_->rows_of(state_.epoch);
-  std::vector<std::uint32_t> order;
-  if (training_.batches != "clustered" || state_.epoch == 0) {
-    order = shuffled_order(rows.count, random);
-  } else {
-    const std::vector<float> vectors = vectors_of(Learner::kDocuments, documents_, rows);
-    order = clustered_order({vectors.data(), rows.count, options_.dim},
-                            static_cast<std::size_t>(training_.cluster), random);
-  }
-  for (std::uint32_t& row : order) row += static_cast<std::uint32_t>(rows.first);
-  return order;
-}
-
 const EpochRecord& TransformerTrainer::run_epoch() {
   const auto start = Clock::now();
   const int epoch = state_.epoch + 1;
@@ -144,7 +129,9 @@ const EpochRecord& TransformerTrainer::run_epoch() {
   if (training_.hard_negatives > 0 && epoch > 1 && !scores_all_labels()) mine_hard_negatives();
   if (options_.stale_labels) stale_ = vectors_of(Learner::kLabels, labels_);
   std::mt19937_64 random(mixed_seed(training_.seed, static_cast<std::uint64_t>(epoch)));
-  const std::vector<std::uint32_t> order = order_of_epoch(random);
+  const std::vector<std::uint32_t> order = epoch_order(
+      training_, rows, state_.epoch, options_.dim,
+      [&] { return vectors_of(Learner::kDocuments, documents_, rows); }, random);
   double loss = 0;
   const auto batch = static_cast<std::size_t>(training_.batch);
   for (std::size_t first = 0; first < order.size(); first += batch) {

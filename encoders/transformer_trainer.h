@@ -56,7 +56,6 @@ class TransformerTrainer {
   using Tokens = std::vector<std::vector<std::int32_t>>;
 
   void read_set(const TrainingSet& set, const TransformerCheckpoint& checkpoint);
-  std::vector<std::uint32_t> order_of_epoch(std::mt19937_64& random) const;
   void tell_of_smaller_chunks();
   double train_step(std::span<const std::uint32_t> documents, std::mt19937_64& random);
   double score_step(std::span<const std::uint32_t> documents, std::uint64_t seed);

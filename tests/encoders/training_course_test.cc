@@ -4,9 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
+#include <cmath>
 #include <numeric>
-#include <set>
 
 #include "encoders/band_mixture.h"
 #include "tests/encoders/tiny_training.h"
