@@ -6,10 +6,10 @@
 #include <cmath>
 #include <future>
 #include <numeric>
-#include <thread>
 
 #include "encoders/score_step.h"
 #include "encoders/transformer_learner.h"
+#include "tests/encoders/in_ranks.h"
 #include "tests/encoders/tiny_transformer.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/free_port.h"
@@ -21,6 +21,8 @@ using Learner = TransformerLearner;
 using Tokens = std::vector<std::vector<std::int32_t>>;
 using testing::expect_error;
 using testing::free_port;
+using testing::in_ranks;
+using testing::rank_of;
 
 constexpr int kDim = 16;
 constexpr double kTemperature = 0.3;
@@ -207,27 +209,6 @@ TEST(LossStep, HasNoGradientWhereEveryLabelIsAPositive) {
     for (const FloatTensor& tensor : result.gradients)
       for (const float g : tensor.values) ASSERT_EQ(g, 0) << name << " " << tensor.name;
   }
-}
-
-RankOptions rank_of(int rank, int size, int port, double timeout = 60) {
-  return {
-      .rank = rank, .size = size, .host = "127.0.0.1", .port = port, .timeout_seconds = timeout};
-}
-
-// Runs `task(group)` as each rank of `size`, and returns what they return.
-template <class Task>
-auto in_ranks(int size, const Task& task) {
-  const int port = free_port();
-  using Value = decltype(task(std::declval<const ProcessGroup&>()));
-  std::vector<std::future<Value>> running;
-  for (int rank = 0; rank < size; ++rank)
-    running.push_back(std::async(std::launch::async, [&task, rank, size, port] {
-      const ProcessGroup group(rank_of(rank, size, port));
-      return task(group);
-    }));
-  std::vector<Value> values;
-  for (auto& value : running) values.push_back(value.get());
-  return values;
 }
 
 // No label at the edge of a part is lost: the first and last of each are positives somewhere.

@@ -10,16 +10,15 @@
 #include <fstream>
 #include <numeric>
 #include <random>
-#include <thread>
 
 #include "encoders/transformer_learner.h"
 #include "encoders/transformer_tower.h"
 #include "encoders/transformer_trainer.h"
+#include "tests/encoders/in_ranks.h"
 #include "tests/encoders/limited_memory.h"
 #include "tests/encoders/tiny_training.h"
 #include "tests/encoders/tiny_transformer.h"
 #include "tests/support/expect_error.h"
-#include "tests/support/free_port.h"
 
 namespace dexter {
 namespace {
@@ -323,20 +322,11 @@ struct Learnt {
   std::size_t chunk = 0;
 };
 std::vector<Learnt> learn_in_two(const Step& step, std::size_t chunk, std::size_t limit_of_second) {
-  const int port = testing::free_port();
-  std::vector<Learnt> learnt(2);
-  std::vector<std::jthread> threads;
-  for (int rank = 0; rank < 2; ++rank)
-    threads.emplace_back([&, rank] {
-      const ProcessGroup group(
-          {.rank = rank, .size = 2, .host = "127.0.0.1", .port = port, .timeout_seconds = 30});
-      Learner learner = learner_of({.dim = kWidth, .ranks = &group}, chunk);
-      Learnt& own = learnt[static_cast<std::size_t>(rank)];
-      own.result = step.learn(learner, rank == 1 ? limit_of_second : kNoLimit);
-      own.chunk = learner.chunk_tokens();
-    });
-  threads.clear();
-  return learnt;
+  return testing::in_ranks(2, [&](const ProcessGroup& group) {
+    Learner learner = learner_of({.dim = kWidth, .ranks = &group}, chunk);
+    auto result = step.learn(learner, group.rank() == 1 ? limit_of_second : kNoLimit);
+    return Learnt{std::move(result), learner.chunk_tokens()};
+  });
 }
 
 TEST(MemoryShortage, ProcessesThatLearnTogetherHalveTogether) {
