@@ -71,6 +71,7 @@ void BagTrainer::save_checkpoint(const std::filesystem::path& file) {
   writer.add("identity", identity());
   writer.add("state", state_text(state_));
   for (const auto& [name, tensor] : tensors()) writer.add(name, std::as_bytes(std::span(*tensor)));
+  writer.add("label_clusters", std::as_bytes(free_rows_->clusters()));
   writer.commit(file.parent_path());
 }
 
@@ -89,6 +90,9 @@ void BagTrainer::load_checkpoint(const std::filesystem::path& file) {
                name, bytes.size(), tensor->size() * sizeof(float)));
     std::memcpy(tensor->data(), bytes.data(), bytes.size());
   }
+  const std::size_t clusters = reader.section("label_clusters").size() / sizeof(std::uint32_t);
+  free_rows_->set_clusters(reader.values<std::uint32_t>("label_clusters", clusters));
+  model_.free_rows = free_rows_->added();
   state_ = state;
 }
 

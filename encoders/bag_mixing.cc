@@ -58,8 +58,7 @@ void BagTrainer::align_shares(BlockTrainer& trainer, std::mt19937_64& random) {
   for (const auto& sample : samples) all.insert(all.end(), sample.begin(), sample.end());
   fill_pool(all, random);
   const std::span<const std::uint32_t> labels = pool_->labels();
-  trainer.label_side.forward(labels_, labels,
-                             options_.free_vectors ? trainer.block.free_vectors.data() : nullptr);
+  trainer.label_side.forward(labels_, labels, &model_.free_rows);
   const std::size_t size = labels.size() * static_cast<std::size_t>(model_.width());
   std::vector<std::vector<float>> gradients;
   for (std::size_t first = 0; const auto& sample : samples) {
@@ -67,7 +66,7 @@ void BagTrainer::align_shares(BlockTrainer& trainer, std::mt19937_64& random) {
       gradients.emplace_back(size, 0.0F);
       continue;
     }
-    trainer.document_side.forward(documents_, sample, nullptr);
+    trainer.document_side.forward(documents_, sample);
     score_step_.run({.documents = trainer.document_side.vectors(),
                      .n = sample.size(),
                      .labels = trainer.label_side.vectors(),

@@ -24,24 +24,34 @@ void fill_normal(std::vector<float>& values, std::uint64_t seed) {
   for (float& value : values) value = normal(random);
 }
 
-// A section of rows in half precision, by chunks; a row has those of all blocks side by side.
+// A section of `rows` rows in half precision, by chunks; a row has those of all blocks side by
+// side, each what `row_of(block, row)` points to.
+template <class RowOf>
 void add_halves(SectionFileWriter& file, std::string_view name, const BagModel& model,
-                std::vector<float> BagBlock::*values) {
+                std::size_t rows, const RowOf& row_of) {
   constexpr std::size_t kChunkRows = 1024;
   const auto dim = static_cast<std::size_t>(model.options.dim);
   const auto width = static_cast<std::size_t>(model.width());
-  const std::size_t rows = (model.blocks.front().*values).size() / width;
   std::vector<std::uint16_t> chunk(kChunkRows * dim);
   file.begin(name);
   for (std::size_t first = 0; first < rows; first += kChunkRows) {
     const std::size_t count = std::min(kChunkRows, rows - first);
     for (std::size_t b = 0; b < model.blocks.size(); ++b)
       for (std::size_t i = 0; i < count; ++i)
-        row_kernels().to_half(&(model.blocks[b].*values)[(first + i) * width],
-                              &chunk[i * dim + b * width], width);
+        row_kernels().to_half(row_of(model.blocks[b], first + i), &chunk[i * dim + b * width],
+                              width);
     file.append(std::as_bytes(std::span(chunk.data(), count * dim)));
   }
   file.end();
+}
+
+BagBatch own_rows(std::size_t labels) {
+  BagBatch rows;
+  for (std::uint32_t label = 0; label < labels; ++label) {
+    rows.features.push_back({label, 1});
+    rows.offsets.push_back(rows.features.size());
+  }
+  return rows;
 }
 
 // The blocks' weights one after the other.
@@ -112,6 +122,7 @@ BagModel BagModel::initial(const EncoderOptions& options, const TrainingSet& set
   model.vocabulary = builder.build();
   for (const Label& label : set.labels)
     model.label_fingerprints.push_back(label_fingerprint(label));
+  model.free_rows = own_rows(set.labels.size());
   const auto width = static_cast<std::size_t>(model.width());
   model.blocks.resize(static_cast<std::size_t>(model.options.blocks));
   for (std::uint64_t salt = 4 * seed; BagBlock & block : model.blocks) {
@@ -138,6 +149,7 @@ BagModel BagModel::read(const SectionFileReader& file) {
   model.vocabulary = FeatureVocabulary({hashes.begin(), hashes.end()});
   const auto fingerprints = file.values<std::uint64_t>("label_fingerprints", labels);
   model.label_fingerprints.assign(fingerprints.begin(), fingerprints.end());
+  model.free_rows = own_rows(labels);
   read_halves(file, "feature_vectors", features, model, &BagBlock::table);
   read_halves(file, "free_vectors", labels, model, &BagBlock::free_vectors);
   read_weights(file, "document_w1", model, &BagBlock::document_layer, &ResidualLayer::w1);
@@ -159,15 +171,24 @@ BagModel BagModel::load(const std::filesystem::path& root, const FileRef& ref) {
 
 FileRef BagModel::save(const std::filesystem::path& root, const std::string& name) const {
   SectionFileWriter file(root / name, "encoder", kEncoderFileVersion);
+  const auto rows_wide = static_cast<std::size_t>(width());
+  std::vector<float> sum(rows_wide);
   file.add("options", options_text(options, text_kind));
   file.add("feature_hashes", std::as_bytes(vocabulary.hashes()));
-  add_halves(file, "feature_vectors", *this, &BagBlock::table);
+  add_halves(file, "feature_vectors", *this, vocabulary.size(),
+             [&](const BagBlock& block, std::size_t row) { return &block.table[row * rows_wide]; });
   add_weights(file, "document_w1", *this, &BagBlock::document_layer, &ResidualLayer::w1);
   add_weights(file, "document_w2", *this, &BagBlock::document_layer, &ResidualLayer::w2);
   add_weights(file, "label_w1", *this, &BagBlock::label_layer, &ResidualLayer::w1);
   add_weights(file, "label_w2", *this, &BagBlock::label_layer, &ResidualLayer::w2);
   file.add("label_fingerprints", std::as_bytes(std::span(label_fingerprints)));
-  add_halves(file, "free_vectors", *this, &BagBlock::free_vectors);
+  add_halves(file, "free_vectors", *this, label_fingerprints.size(),
+             [&](const BagBlock& block, std::size_t label) {
+               const auto rows = free_rows.row(label);
+               row_kernels().bag(rows.data(), rows.size(), block.free_vectors.data(), width(),
+                                 sum.data());
+               return sum.data();
+             });
   return file.commit(root);
 }
 

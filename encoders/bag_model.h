@@ -24,13 +24,15 @@ std::uint64_t label_fingerprint(const Label& label);
 //   document d:  x = unit( sum_f v_f E_f ),  h = x + relu(x W1) W2,            vector = unit(h)
 //   label l:     the same sum over its text, layers of its own, free vector:   vector = unit(h +
 //   free_l)
-// free_l is zero for a label without training documents. The vector is made of blocks, each such a
-// model of its own over the same features and trained by itself: they err independently, so that
-// the mean of their cosines, which is the score, is better than one wide cosine.
+// free_l is the label's own vector, zero where no training document carries it, and that of its
+// cluster where there are clusters (Dahiya et al., DEXA, KDD 2023). The vector is made of blocks,
+// each such a model of its own over the same features and trained by itself: they err
+// independently, so that the mean of their cosines, which is the score, is better than one wide
+// cosine.
 struct BagBlock {
   std::vector<float> table;  // [vocabulary x width]
   ResidualLayer document_layer, label_layer;
-  std::vector<float> free_vectors;  // [labels x width]
+  std::vector<float> free_vectors;  // [labels x width], and in training [clusters x width] after it
 };
 
 struct BagModel {
@@ -38,6 +40,7 @@ struct BagModel {
   TextKind text_kind = TextKind::kNatural;
   FeatureVocabulary vocabulary;
   std::vector<std::uint64_t> label_fingerprints;  // [labels]
+  BagBatch free_rows;  // of free_vectors, that a label adds; saved as their sum
   std::vector<BagBlock> blocks;
 
   int width() const { return options.dim / options.blocks; }  // of a block

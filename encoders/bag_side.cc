@@ -11,7 +11,7 @@ BagSide::BagSide(const BagBlock& block, ResidualLayer& layer, Precision precisio
     : block_(block), width_(layer.dim), layer_trainer_(layer, precision) {}
 
 void BagSide::forward(const BagBatch& bags, std::span<const std::uint32_t> texts,
-                      const float* free_vectors) {
+                      const BagBatch* free_rows) {
   const RowKernels& kernels = row_kernels();
   const auto width = static_cast<std::size_t>(width_);
   const std::size_t rows = texts.size();
@@ -31,7 +31,9 @@ void BagSide::forward(const BagBatch& bags, std::span<const std::uint32_t> texts
 #pragma omp parallel for schedule(static)
   for (std::size_t i = 0; i < rows; ++i) {
     float* state = &state_[i * width];
-    if (free_vectors) kernels.add_scaled(1, free_vectors + texts[i] * width, state, width_);
+    if (free_rows)
+      for (const BagFeature& free : free_rows->row(texts[i]))
+        kernels.add_scaled(free.value, &block_.free_vectors[free.row * width], state, width_);
     norm_[i] = kernels.normalise(state, &vectors_[i * width], width_);
   }
 }

@@ -16,10 +16,10 @@ class BagSide {
   // `layer` is the block's layer of this side; both must outlive it.
   BagSide(const BagBlock& block, ResidualLayer& layer, Precision precision);
 
-  // vectors() = unit( h + free ) [texts x width], where row i reads text `texts[i]` of `bags`;
-  // `free_vectors` [labels x width] is indexed by `texts` too, and may be null.
+  // vectors() = unit( h + free ) [texts x width], where row i reads text `texts[i]` of `bags`, and
+  // free is the sum of the block's free vectors that `free_rows` gives for it, or nothing.
   void forward(const BagBatch& bags, std::span<const std::uint32_t> texts,
-               const float* free_vectors);
+               const BagBatch* free_rows = nullptr);
   const float* vectors() const { return vectors_.data(); }
 
   // Takes dL/dvectors [texts x width]; leaves dL/d(h + free) in `free_gradient()` and dL/dbag in

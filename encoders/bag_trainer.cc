@@ -43,9 +43,15 @@ BagTrainer::BagTrainer(const EncoderOptions& encoder, const LossOptions& loss,
       frequency_logit_(set.labels.size()),
       model_(BagModel::initial(encoder, set, options.seed)),
       score_step_(*loss_, loss.temperature, model_.width(), 1, fastest_precision()) {
-  for (BagBlock& block : model_.blocks) blocks_.emplace_back(block);
+  const std::size_t free_rows = FreeRows::count(options, set.labels.size());
+  for (BagBlock& block : model_.blocks) {
+    block.free_vectors.resize(free_rows * static_cast<std::size_t>(model_.width()));
+    blocks_.emplace_back(block);
+  }
   read_labels(set);
   read_documents(set);
+  free_rows_.emplace(options, has_training_);
+  model_.free_rows = free_rows_->added();
   pool_.emplace(static_cast<std::uint32_t>(set.labels.size()), positives_);
   all_documents_.resize(static_cast<std::size_t>(options.batch));
   std::iota(all_documents_.begin(), all_documents_.end(), 0u);
@@ -111,6 +117,12 @@ const EpochRecord& BagTrainer::run_epoch() {
   const auto start = Clock::now();
   const TrainingCourse::Rows rows = course_->rows_of(state_.epoch);
   pool_->expect(rows.first, rows.count);
+  if (free_rows_->lacks_clusters() && state_.epoch > 0) {
+    const std::size_t labels = has_training_.size();
+    const std::vector<float> vectors = vectors_of(labels_, labels, &BlockTrainer::label_side);
+    free_rows_->find_clusters({vectors.data(), labels, model_.options.dim});
+    model_.free_rows = free_rows_->added();
+  }
   if (options_.hard_negatives > 0 && state_.epoch > 0 && !scores_all_labels())
     mine_hard_negatives();
   double loss = 0;
@@ -138,7 +150,7 @@ std::vector<float> BagTrainer::document_vectors(BlockTrainer& trainer, TrainingC
   for (std::size_t first = 0; first < of.count; first += kVectorChunk) {
     rows.resize(std::min(kVectorChunk, of.count - first));
     std::iota(rows.begin(), rows.end(), static_cast<std::uint32_t>(of.first + first));
-    trainer.document_side.forward(documents_, rows, nullptr);
+    trainer.document_side.forward(documents_, rows);
     std::copy_n(trainer.document_side.vectors(), rows.size() * width, &vectors[first * width]);
   }
   return vectors;
@@ -257,14 +269,13 @@ double BagTrainer::train_step(BlockTrainer& trainer, std::span<const std::uint32
   fill_pool(documents, random);
   ask_teacher(documents);
   const std::span<const std::uint32_t> labels = pool_->labels();
-  const float* free_vectors = options_.free_vectors ? trainer.block.free_vectors.data() : nullptr;
   if (options_.feature_dropout > 0) {
     keep_features(documents, random);
-    trainer.document_side.forward(kept_, {all_documents_.data(), documents.size()}, nullptr);
+    trainer.document_side.forward(kept_, {all_documents_.data(), documents.size()});
   } else {
-    trainer.document_side.forward(documents_, documents, nullptr);
+    trainer.document_side.forward(documents_, documents);
   }
-  trainer.label_side.forward(labels_, labels, free_vectors);
+  trainer.label_side.forward(labels_, labels, &model_.free_rows);
   const double loss =
       score_step_.run({.documents = trainer.document_side.vectors(),
                        .n = documents.size(),
@@ -287,17 +298,14 @@ double BagTrainer::train_step(BlockTrainer& trainer, std::span<const std::uint32
       trainer.document_side.backward(score_step_.document_gradient(), network_rate, step),
       trainer.label_side.backward(score_step_.label_gradient(), network_rate, step)};
   trainer.table_optimizer.update(sides, rate, step);
-  if (options_.free_vectors) {
-    // A label no document carries stays at zero: it must go on working from its text.
-    trainer.free_optimizer.update_rows(labels, has_training_, trainer.label_side.free_gradient(),
-                                       rate, step);
-  }
+  const BagGradient free[] = {{&free_rows_->learnt(), labels, trainer.label_side.free_gradient()}};
+  trainer.free_optimizer.update(free, rate, step);
   return loss;
 }
 
 std::vector<float> BagTrainer::vectors_of(const BagBatch& bags, std::size_t texts,
                                           BagSide BlockTrainer::*side) {
-  const bool free = side == &BlockTrainer::label_side && options_.free_vectors;
+  const BagBatch* free = side == &BlockTrainer::label_side ? &model_.free_rows : nullptr;
   const auto dim = static_cast<std::size_t>(model_.options.dim);
   const auto width = static_cast<std::size_t>(model_.width());
   std::vector<float> out(texts * dim);
@@ -307,7 +315,7 @@ std::vector<float> BagTrainer::vectors_of(const BagBatch& bags, std::size_t text
     std::iota(rows.begin(), rows.end(), static_cast<std::uint32_t>(first));
     for (std::size_t b = 0; b < blocks_.size(); ++b) {
       BagSide& encoder = blocks_[b].*side;
-      encoder.forward(bags, rows, free ? blocks_[b].block.free_vectors.data() : nullptr);
+      encoder.forward(bags, rows, free);
       for (std::size_t i = 0; i < rows.size(); ++i)
         std::copy_n(encoder.vectors() + i * width, width, &out[(first + i) * dim + b * width]);
     }

@@ -13,6 +13,7 @@
 #include "encoders/bag_model.h"
 #include "encoders/bag_side.h"
 #include "encoders/band_mixture.h"
+#include "encoders/free_rows.h"
 #include "encoders/label_pool.h"
 #include "encoders/loss.h"
 #include "encoders/score_step.h"
@@ -104,6 +105,7 @@ class BagTrainer {
   // changed by training
   BagModel model_;
   TrainingState state_;
+  std::optional<FreeRows> free_rows_;
   std::vector<BlockTrainer> blocks_;
   std::optional<LabelPool> pool_;
   std::optional<BandMixture> mixture_;

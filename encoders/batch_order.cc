@@ -1,4 +1,4 @@
-// Balanced clusters of documents, and batches of them.
+// Balanced clusters of rows, and batches of documents.
 #include "encoders/batch_order.h"
 
 #include <algorithm>
@@ -10,7 +10,7 @@
 namespace dexter {
 namespace {
 
-constexpr std::size_t kSample = 512;  // documents that the two means are found by
+constexpr std::size_t kSample = 512;  // rows that the two means are found by
 constexpr int kRounds = 4;
 
 class Halving {
@@ -69,7 +69,7 @@ class Halving {
   const EmbeddingView vectors_;
   const std::size_t cluster_;
   std::mt19937_64& random_;
-  std::vector<float> keys_;  // by document: its place along the present line
+  std::vector<float> keys_;  // by row: its place along the present line
 };
 
 }  // namespace
@@ -81,11 +81,18 @@ std::vector<std::uint32_t> shuffled_order(std::size_t documents, std::mt19937_64
   return order;
 }
 
-std::vector<std::uint32_t> clustered_order(EmbeddingView vectors, std::size_t cluster,
-                                           std::mt19937_64& random) {
-  std::vector<std::uint32_t> rows(vectors.rows()), order;
+std::vector<std::uint32_t> balanced_clusters(EmbeddingView vectors, std::size_t cluster,
+                                             std::mt19937_64& random) {
+  std::vector<std::uint32_t> rows(vectors.rows());
   std::iota(rows.begin(), rows.end(), 0u);
   Halving(vectors, cluster, random).run(rows);
+  return rows;
+}
+
+std::vector<std::uint32_t> clustered_order(EmbeddingView vectors, std::size_t cluster,
+                                           std::mt19937_64& random) {
+  const std::vector<std::uint32_t> rows = balanced_clusters(vectors, cluster, random);
+  std::vector<std::uint32_t> order;
   for (const std::uint32_t place : shuffled_order((rows.size() + cluster - 1) / cluster, random)) {
     const std::size_t first = place * cluster, last = std::min(first + cluster, rows.size());
     for (std::size_t i = first; i < last; ++i) order.push_back(rows[i]);

@@ -11,15 +11,18 @@
 
 namespace dexter {
 
-// The order in which an epoch visits its documents.
+// Clusters of alike rows, and the order in which an epoch visits its documents.
 
 std::vector<std::uint32_t> shuffled_order(std::size_t documents, std::mt19937_64& random);
 
-// Clusters of `cluster` documents whose vectors are alike, one after the other, the clusters in
-// random order (Dahiya et al., NGAME: Negative Mining-aware Mini-batching for Extreme
-// Classification, WSDM 2023): the labels of a batch's other documents are hard negatives then. The
-// documents are halved along the line between two means until clusters are left, so all but the
-// last have the same size. O(n dim log n).
+// Rows ordered so that each run of `cluster` is alike: they are halved along the line between two
+// means until clusters are left, so all but the last have the same size. O(n dim log n).
+std::vector<std::uint32_t> balanced_clusters(EmbeddingView vectors, std::size_t cluster,
+                                             std::mt19937_64& random);
+
+// Such clusters of documents, one after the other in random order (Dahiya et al., NGAME: Negative
+// Mining-aware Mini-batching for Extreme Classification, WSDM 2023): the labels of a batch's other
+// documents are hard negatives then.
 std::vector<std::uint32_t> clustered_order(EmbeddingView vectors, std::size_t cluster,
                                            std::mt19937_64& random);
 

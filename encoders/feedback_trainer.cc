@@ -137,7 +137,7 @@ class FeedbackTrainer {
     double loss = 0;
     for (BlockTrainer& block : blocks_) {
       keep_features();
-      block.side.forward(kept_, kept_rows, nullptr);
+      block.side.forward(kept_, kept_rows);
       const float* vectors = block.side.vectors();
       loss += step_.run({.documents = vectors,
                          .n = queries_.size(),

@@ -73,6 +73,7 @@ class BagMerge final : public EncoderMerge {
     merged.text_kind = first().text_kind;
     merged.vocabulary = first().vocabulary;
     merged.label_fingerprints = first().label_fingerprints;
+    merged.free_rows = first().free_rows;
     merged.blocks.resize(first().blocks.size());
     for (std::size_t b = 0; b < merged.blocks.size(); ++b) {
       BagBlock& block = merged.blocks[b];

@@ -97,15 +97,4 @@ void TableOptimizer::update(std::span<const BagGradient> sides, float rate, std:
   }
 }
 
-void TableOptimizer::update_rows(std::span<const std::uint32_t> rows, std::span<const char> active,
-                                 const float* gradient, float rate, std::int64_t step) {
-  const float bias = bias_of(step);
-  const auto dim = static_cast<std::size_t>(dim_);
-#pragma omp parallel for schedule(static)
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (!active[rows[i]]) continue;
-    apply(rows[i], gradient + i * dim, rate, bias);
-  }
-}
-
 }  // namespace dexter

@@ -28,10 +28,6 @@ class TableOptimizer {
 
   // One step of learning rate `rate`, the `step`-th from 1.
   void update(std::span<const BagGradient> sides, float rate, std::int64_t step);
-  // The same for rows given directly: row `rows[i]` has gradient row i; rows are distinct, and
-  // those whose `active[row]` is 0 are left alone.
-  void update_rows(std::span<const std::uint32_t> rows, std::span<const char> active,
-                   const float* gradient, float rate, std::int64_t step);
 
   std::vector<float>& second_moments() { return second_; }  // for checkpoints
 

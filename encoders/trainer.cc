@@ -88,6 +88,11 @@ void TrainerOptions::validate() const {
          "documents; choose one of them");
   ensure_in_range("train", "mixing_rate", mixing_rate, 0.0, 100.0);
   ensure_in_range("train", "mixing_steps", mixing_steps, 1, 1 << 20);
+  ensure(
+      free_cluster != 1, ErrorKind::kInvalidInput,
+      "train.free_cluster is 1, but a cluster has at least 2 labels; set train.free_vectors=true "
+      "for a vector per label, and 0 for no clusters");
+  ensure_in_range("train", "free_cluster", free_cluster, 0, 1 << 16);
   ensure_in_range("train", "learning_rate", learning_rate, 0.0, 10.0);
   ensure_in_range("train", "network_learning_rate", network_learning_rate, 0.0, 10.0);
   ensure_in_range("train", "warmup", warmup, 0.0, 1.0);

@@ -29,6 +29,7 @@ struct TrainerOptions {
   double feature_dropout = 0.1;
   bool label_documents = true;  // each label's text is also a document that carries it
   bool free_vectors = true;
+  int free_cluster = 0;  // labels that share one more free vector; 0 for none
   double validation_fraction = 0.02;
   int validation_documents = 20000;  // at most
   int patience = 2;  // epochs without a better validation nDCG@5 before stopping, of which the best
@@ -55,10 +56,9 @@ void visit(Visitor& v, TrainerOptions& o) {
     "takes the vectors of all documents in memory)");
   v("cluster", o.cluster, "documents of a cluster");
   v("mixing", o.mixing,
-    "bag: as_is, every document once an epoch; or aligned, documents of rare, middling and "
-    "frequent "
-    "labels as often as their gradient points where that of held-out documents with a rare label "
-    "does (rare: up to 5 training documents, middling: up to 50)");
+    "bag: as_is, every document once an epoch; or aligned, documents of rare (up to 5 training "
+    "documents), middling (up to 50) and frequent labels as often as their gradient points where "
+    "that of held-out documents with a rare label does");
   v("mixing_rate", o.mixing_rate, "how far one measurement moves the shares of aligned mixing");
   v("mixing_steps", o.mixing_steps, "steps between two measurements of aligned mixing");
   v("learning_rate", o.learning_rate, "Adam's, of the embedding tables; falls linearly to 0");
@@ -71,7 +71,10 @@ void visit(Visitor& v, TrainerOptions& o) {
     "per positive, labels most alike to it that its step is trained against, mined before every "
     "epoch but the first");
   v("free_vectors", o.free_vectors,
-    "a learnt vector per label with training documents beside its text");
+    "bag: a learnt vector per label with training documents beside its text");
+  v("free_cluster", o.free_cluster,
+    "bag: so many labels alike, found after the first epoch, share one more learnt vector, whether "
+    "they have training documents or not; 0 for none");
   v("validation_fraction", o.validation_fraction, "share of the training documents held out");
   v("validation_documents", o.validation_documents,
     "held-out documents scored after an epoch, at most");

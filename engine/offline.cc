@@ -209,6 +209,10 @@ TrainReport learn(const Catalog& catalog, const Config& config, const TrainingFi
   ensure(!transformer || config.train.mixing == "as_is", ErrorKind::kInvalidInput,
          "training: train.mixing is aligned, but only the bag encoder mixes; choose --encoder bag, "
          "or set train.mixing=as_is");
+  ensure(!transformer || config.train.free_cluster == 0, ErrorKind::kInvalidInput,
+         fmt::format("training: train.free_cluster is {}, but only the bag encoder has free "
+                     "vectors; choose --encoder bag, or set it to 0",
+                     config.train.free_cluster));
   ensure(!transformer || config.teacher.store.empty(), ErrorKind::kInvalidInput,
          "training: teacher.store is given, but only the bag encoder learns from a teacher; choose "
          "--encoder bag, or leave it empty");

@@ -231,8 +231,8 @@ TEST_P(WholeStep, GradientsAreThoseOfCentralDifferences) {
   BagSide document_side(block_, block_.document_layer, Precision::kFloat32);
   BagSide label_side(block_, block_.label_layer, Precision::kFloat32);
   ScoreStep step(*loss_, kTemperature, kDim, 1, Precision::kFloat32);
-  document_side.forward(documents_, texts_, nullptr);
-  label_side.forward(labels_, columns_, block_.free_vectors.data());
+  document_side.forward(documents_, texts_);
+  label_side.forward(labels_, columns_, &model_.free_rows);
   const double loss = step.run({.documents = document_side.vectors(),
                                 .n = texts_.size(),
                                 .labels = label_side.vectors(),

@@ -116,29 +116,6 @@ TEST(TableOptimizer, GivesTheSameOnAnyNumberOfThreads) {
   EXPECT_EQ(tables[2], tables[0]);
 }
 
-TEST(TableOptimizer, MovesGivenRowsUnlessTheyAreInactive) {
-  std::vector<float> table = initial_table();
-  const std::vector<float> before = table;
-  Formula formula{{table.begin(), table.end()}, std::vector<double>(kRows)};
-  TableOptimizer optimizer(table, kDim);
-  const std::vector<std::uint32_t> rows{4, 0, 4999, 17};
-  std::vector<char> active(kRows, 1);
-  active[17] = 0;
-  for (int step = 1; step <= 3; ++step) {
-    std::vector<float> gradient(rows.size() * kDim);
-    for (std::size_t j = 0; j < gradient.size(); ++j)
-      gradient[j] = std::sin(static_cast<float>(j) + static_cast<float>(step));
-    optimizer.update_rows(rows, active, gradient.data(), 0.1F, step);
-    for (std::size_t i = 0; i < 3; ++i) {
-      const float* g = &gradient[i * kDim];
-      formula.apply(rows[i], {g, g + kDim}, 0.1, step);
-    }
-  }
-  for (std::size_t j = 0; j < table.size(); ++j) ASSERT_NEAR(table[j], formula.table[j], 1e-5) << j;
-  EXPECT_NE(table[4 * kDim], before[4 * kDim]);
-  EXPECT_EQ(table[17 * kDim], before[17 * kDim]);
-}
-
 TEST(TableOptimizer, AZeroGradientMovesNothing) {
   std::vector<float> table = initial_table();
   const std::vector<float> before = table;

@@ -68,6 +68,7 @@ struct TinyTraining {
                          .feature_dropout = 0,
                          .label_documents = true,
                          .free_vectors = true,
+                         .free_cluster = 0,
                          .validation_fraction = 0,
                          .patience = 2,
                          .checkpoint_seconds = 0,

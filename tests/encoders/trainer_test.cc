@@ -147,6 +147,7 @@ TEST(Trainer, EveryOptionOfTrainingChangesTheResult) {
       [](TinyTraining& t) { t.options.feature_dropout = 0.1; },
       [](TinyTraining& t) { t.options.label_documents = !t.options.label_documents; },
       [](TinyTraining& t) { t.options.free_vectors = !t.options.free_vectors; },
+      [](TinyTraining& t) { t.options.free_cluster = 4; },
       [](TinyTraining& t) { t.loss.temperature *= 1.5; },
   };
   for (const auto& change : changes) {

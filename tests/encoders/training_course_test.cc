@@ -146,6 +146,15 @@ TinyTraining mixed() {
   return training;
 }
 
+// Clusters found in another epoch than the one resumed from.
+TinyTraining with_label_clusters() {
+  TinyTraining training;
+  training.options.free_cluster = 4;
+  training.options.epochs = 5;
+  training.options.patience = 0;
+  return training;
+}
+
 TEST(Trainer, LearnsGuessedLabelsBeforeTheKnown) {
   const TempDir folder;
   const TinyTraining training = with_guesses();
@@ -176,7 +185,7 @@ TEST(Trainer, MovesTheSharesOfBands) {
 }
 
 TEST(Trainer, ResumesWithinStagesAndMixtures) {
-  for (TinyTraining training : {with_guesses(), mixed()})
+  for (TinyTraining training : {with_guesses(), mixed(), with_label_clusters()})
     for (const int cut : {2, 4}) {
       const TempDir whole, stopped;
       training.progress.stop = {};

@@ -74,6 +74,10 @@ TEST_F(TransformerFlow, TeachesABagEncoder) {
   config_.teacher.store = store.string();  // the same store's encoder may teach its successor
   expect_error(
       ErrorKind::kInvalidInput, [&] { run(store); }, "only the bag encoder learns from a teacher");
+  config_.train.free_cluster = 8;
+  expect_error(
+      ErrorKind::kInvalidInput, [&] { run(store); }, "only the bag encoder has free vectors");
+  config_.train.free_cluster = 0;
   config_.encoder.kind = "bag";
   config_.train.epochs = 3;
   const TrainReport taught = run(store);
