@@ -92,7 +92,6 @@ void BagTrainer::load_checkpoint(const std::filesystem::path& file) {
   }
   const std::size_t clusters = reader.section("label_clusters").size() / sizeof(std::uint32_t);
   free_rows_->set_clusters(reader.values<std::uint32_t>("label_clusters", clusters));
-  model_.free_rows = free_rows_->added();
   state_ = state;
 }
 

@@ -50,8 +50,7 @@ BagTrainer::BagTrainer(const EncoderOptions& encoder, const LossOptions& loss,
   }
   read_labels(set);
   read_documents(set);
-  free_rows_.emplace(options, has_training_);
-  model_.free_rows = free_rows_->added();
+  free_rows_.emplace(options, has_training_, model_.free_rows);
   pool_.emplace(static_cast<std::uint32_t>(set.labels.size()), positives_);
   all_documents_.resize(static_cast<std::size_t>(options.batch));
   std::iota(all_documents_.begin(), all_documents_.end(), 0u);
@@ -118,10 +117,8 @@ const EpochRecord& BagTrainer::run_epoch() {
   const TrainingCourse::Rows rows = course_->rows_of(state_.epoch);
   pool_->expect(rows.first, rows.count);
   if (free_rows_->lacks_clusters() && state_.epoch > 0) {
-    const std::size_t labels = has_training_.size();
-    const std::vector<float> vectors = vectors_of(labels_, labels, &BlockTrainer::label_side);
-    free_rows_->find_clusters({vectors.data(), labels, model_.options.dim});
-    model_.free_rows = free_rows_->added();
+    const std::vector<float> vectors = vectors_of(labels_, &BlockTrainer::label_side);
+    free_rows_->find_clusters({vectors.data(), labels_.rows(), model_.options.dim});
   }
   if (options_.hard_negatives > 0 && state_.epoch > 0 && !scores_all_labels())
     mine_hard_negatives();
@@ -198,7 +195,7 @@ double BagTrainer::run_block(std::size_t block) {
 void BagTrainer::mine_hard_negatives() {
   const std::size_t labels = has_training_.size();
   const auto k = std::min(static_cast<std::size_t>(options_.hard_negatives), labels - 1);
-  const std::vector<float> vectors = vectors_of(labels_, labels, &BlockTrainer::label_side);
+  const std::vector<float> vectors = vectors_of(labels_, &BlockTrainer::label_side);
   pool_->set_neighbours(
       neighbours_({vectors.data(), labels, model_.options.dim}, static_cast<int>(k)), k);
 }
@@ -303,8 +300,8 @@ double BagTrainer::train_step(BlockTrainer& trainer, std::span<const std::uint32
   return loss;
 }
 
-std::vector<float> BagTrainer::vectors_of(const BagBatch& bags, std::size_t texts,
-                                          BagSide BlockTrainer::*side) {
+std::vector<float> BagTrainer::vectors_of(const BagBatch& bags, BagSide BlockTrainer::*side) {
+  const std::size_t texts = bags.rows();
   const BagBatch* free = side == &BlockTrainer::label_side ? &model_.free_rows : nullptr;
   const auto dim = static_cast<std::size_t>(model_.options.dim);
   const auto width = static_cast<std::size_t>(model_.width());
@@ -327,8 +324,8 @@ ValidationScore BagTrainer::validation_score() {
   if (validation_positives_.empty()) return {};
   const std::size_t documents = validation_positives_.size(), labels = has_training_.size();
   const std::vector<float> document_vectors =
-      vectors_of(validation_documents_, documents, &BlockTrainer::document_side);
-  const std::vector<float> label_vectors = vectors_of(labels_, labels, &BlockTrainer::label_side);
+      vectors_of(validation_documents_, &BlockTrainer::document_side);
+  const std::vector<float> label_vectors = vectors_of(labels_, &BlockTrainer::label_side);
   return validate(document_vectors.data(), documents, label_vectors.data(), labels,
                   model_.options.dim, validation_positives_);
 }

@@ -79,8 +79,7 @@ class BagTrainer {
   bool scores_all_labels() const;
   void mine_hard_negatives();
   // Vectors [texts x dim] of one side of the model.
-  std::vector<float> vectors_of(const BagBatch& bags, std::size_t texts,
-                                BagSide BlockTrainer::*side);
+  std::vector<float> vectors_of(const BagBatch& bags, BagSide BlockTrainer::*side);
   ValidationScore validation_score();
   std::string identity() const;
   std::vector<std::pair<std::string, std::vector<float>*>> tensors();

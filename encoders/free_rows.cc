@@ -18,11 +18,13 @@ std::size_t clusters_of(std::size_t labels, std::size_t cluster) {
 
 }  // namespace
 
-FreeRows::FreeRows(const TrainerOptions& options, std::vector<char> has_training)
+FreeRows::FreeRows(const TrainerOptions& options, std::span<const char> has_training,
+                   BagBatch& added)
     : own_(options.free_vectors),
       cluster_(static_cast<std::size_t>(options.free_cluster)),
       seed_(mixed_seed(options.seed, kClusterSeed)),
-      has_training_(std::move(has_training)) {
+      has_training_(has_training),
+      added_(added) {
   lay_out();
 }
 

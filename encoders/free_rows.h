@@ -16,8 +16,9 @@ namespace dexter {
 // alike; there are none until they are found. Not safe to change from several threads.
 class FreeRows {
  public:
-  // `has_training` is by label.
-  FreeRows(const TrainerOptions& options, std::vector<char> has_training);
+  // `has_training` is by label; the rows that labels add are written to `added`, now and when there
+  // are clusters. Both must outlive this.
+  FreeRows(const TrainerOptions& options, std::span<const char> has_training, BagBatch& added);
 
   static std::size_t count(const TrainerOptions& options, std::size_t labels);
 
@@ -27,7 +28,6 @@ class FreeRows {
   void set_clusters(std::span<const std::uint32_t> clusters);
   std::span<const std::uint32_t> clusters() const { return clusters_; }  // by label
 
-  const BagBatch& added() const { return added_; }
   // Those of `added` that learn: the own row of a label without training documents does not, for it
   // must go on working from its text.
   const BagBatch& learnt() const { return learnt_; }
@@ -38,9 +38,10 @@ class FreeRows {
   bool own_;
   std::size_t cluster_;
   std::uint64_t seed_;
-  std::vector<char> has_training_;
+  std::span<const char> has_training_;
+  BagBatch& added_;
   std::vector<std::uint32_t> clusters_;
-  BagBatch added_, learnt_;
+  BagBatch learnt_;
 };
 
 }  // namespace dexter

@@ -85,22 +85,22 @@ void TransformerTrainer::check_agreement(const TransformerCheckpoint& checkpoint
 void TransformerTrainer::read_set(const TrainingSet& set, const TransformerCheckpoint& checkpoint) {
   const WordPiece tokenizer(checkpoint.tokenizer, "tokenizer.json");
   const auto longest = static_cast<std::size_t>(options_.max_tokens);
-  std::vector<const std::string*> texts;
-  const auto append_tokens = [&](const std::string& prefix, Tokens& to) {
+  using Texts = std::vector<const std::string*>;
+  const auto append_tokens = [&](const std::string& prefix, const Texts& texts, Tokens& to) {
     const std::size_t first = to.size();
     to.resize(first + texts.size());
 #pragma omp parallel for schedule(dynamic, 256)
     for (std::size_t i = 0; i < texts.size(); ++i)
       to[first + i] = tokenizer.encode(prefix + *texts[i], longest);
-    texts.clear();
   };
   const auto add_all = [&](const std::vector<Example>& examples) {
+    Texts texts;
     for (const Example& example : examples) {
       if (example.labels.empty()) continue;
       positives_.push_back(label_rows(example));
       texts.push_back(&example.text);
     }
-    append_tokens(options_.document_prefix, documents_);
+    append_tokens(options_.document_prefix, texts, documents_);
   };
   add_all(set.train);
   for (const auto& labels : positives_)
@@ -112,19 +112,17 @@ void TransformerTrainer::read_set(const TrainingSet& set, const TransformerCheck
           set.train.size()));
   const auto adjustment = static_cast<float>(loss_options_.logit_adjustment);
   for (float& frequency : frequency_logit_) frequency = adjustment * std::log1p(frequency);
+  Texts held_out, label_texts;
   for (const Example& example : set.validation) {
     if (validation_positives_.size() == validation_limit(training_, set.labels.size())) break;
     validation_positives_.push_back(label_rows(example));
-    texts.push_back(&example.text);
+    held_out.push_back(&example.text);
   }
-  append_tokens(options_.document_prefix, validation_documents_);
-  const auto add_labels = [&](const std::string& prefix, Tokens& to) {
-    for (const Label& label : set.labels) texts.push_back(&label.text);
-    append_tokens(prefix, to);
-  };
-  add_labels(options_.label_prefix, labels_);
+  append_tokens(options_.document_prefix, held_out, validation_documents_);
+  for (const Label& label : set.labels) label_texts.push_back(&label.text);
+  append_tokens(options_.label_prefix, label_texts, labels_);
   if (training_.label_documents) {
-    add_labels(options_.document_prefix, documents_);
+    append_tokens(options_.document_prefix, label_texts, documents_);
     for (std::uint32_t row = 0; row < set.labels.size(); ++row) positives_.push_back({row});
   }
   const std::size_t known = positives_.size();

@@ -21,15 +21,16 @@ inline RankOptions rank_of(int rank, int size, int port, double timeout = 60) {
 
 // Runs `task(group)` as each rank of `size`, each a thread, and returns what they return.
 template <class Task>
-auto in_ranks(int size, const Task& task) {
+auto in_ranks(int size, const Task& task, double timeout = 60) {
   const int port = free_port();
   using Value = decltype(task(std::declval<const ProcessGroup&>()));
   std::vector<std::future<Value>> running;
   for (int rank = 0; rank < size; ++rank)
-    running.push_back(std::async(std::launch::async, [&task, own = rank_of(rank, size, port)] {
-      const ProcessGroup group(own);
-      return task(group);
-    }));
+    running.push_back(
+        std::async(std::launch::async, [&task, own = rank_of(rank, size, port, timeout)] {
+          const ProcessGroup group(own);
+          return task(group);
+        }));
   std::vector<Value> values;
   for (auto& value : running) values.push_back(value.get());
   return values;

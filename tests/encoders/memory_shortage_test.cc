@@ -322,11 +322,12 @@ struct Learnt {
   std::size_t chunk = 0;
 };
 std::vector<Learnt> learn_in_two(const Step& step, std::size_t chunk, std::size_t limit_of_second) {
-  return testing::in_ranks(2, [&](const ProcessGroup& group) {
+  const auto learnt = [&](const ProcessGroup& group) {
     Learner learner = learner_of({.dim = kWidth, .ranks = &group}, chunk);
     auto result = step.learn(learner, group.rank() == 1 ? limit_of_second : kNoLimit);
     return Learnt{std::move(result), learner.chunk_tokens()};
-  });
+  };
+  return testing::in_ranks(2, learnt, /*timeout=*/30);
 }
 
 TEST(MemoryShortage, ProcessesThatLearnTogetherHalveTogether) {
