@@ -56,8 +56,8 @@ void BagTrainer::align_shares(BlockTrainer& trainer, std::mt19937_64& random) {
               random);
   std::vector<std::uint32_t> all;
   for (const auto& sample : samples) all.insert(all.end(), sample.begin(), sample.end());
-  fill_pool(all, random);
-  const std::span<const std::uint32_t> labels = pool_->labels();
+  const StepTargets targets = targets_->choose(all, random);
+  const std::span<const std::uint32_t> labels = targets.labels;
   trainer.label_side.forward(labels_, labels, &model_.free_rows);
   const std::size_t size = labels.size() * static_cast<std::size_t>(model_.width());
   std::vector<std::vector<float>> gradients;
@@ -71,9 +71,9 @@ void BagTrainer::align_shares(BlockTrainer& trainer, std::mt19937_64& random) {
                      .n = sample.size(),
                      .labels = trainer.label_side.vectors(),
                      .m = labels.size(),
-                     .positives = std::span(columns_).subspan(first, sample.size()),
-                     .offsets = offsets_,
-                     .adjustments = adjustments_});
+                     .positives = std::span(targets.columns).subspan(first, sample.size()),
+                     .offsets = targets.offsets,
+                     .adjustments = targets.adjustments});
     first += sample.size();
     const float* gradient = score_step_.label_gradient();
     gradients.emplace_back(gradient, gradient + size);

@@ -40,7 +40,6 @@ BagTrainer::BagTrainer(const EncoderOptions& encoder, const LossOptions& loss,
       teacher_(teacher),
       loss_(make_loss(loss)),
       has_training_(set.labels.size()),
-      frequency_logit_(set.labels.size()),
       model_(BagModel::initial(encoder, set, options.seed)),
       score_step_(*loss_, loss.temperature, model_.width(), 1, fastest_precision()) {
   const std::size_t free_rows = FreeRows::count(options, set.labels.size());
@@ -51,7 +50,6 @@ BagTrainer::BagTrainer(const EncoderOptions& encoder, const LossOptions& loss,
   read_labels(set);
   read_documents(set);
   free_rows_.emplace(options, has_training_, model_.free_rows);
-  pool_.emplace(static_cast<std::uint32_t>(set.labels.size()), positives_);
   all_documents_.resize(static_cast<std::size_t>(options.batch));
   std::iota(all_documents_.begin(), all_documents_.end(), 0u);
 }
@@ -73,12 +71,7 @@ void BagTrainer::read_documents(const TrainingSet& set) {
     }
   };
   add_all(set.train, 0);
-  std::vector<std::uint32_t> frequency(set.labels.size());
-  for (const auto& labels : positives_)
-    for (const std::uint32_t label : labels) ++frequency[label];
-  const auto adjustment = static_cast<float>(loss_options_.logit_adjustment);
-  for (std::size_t label = 0; label < frequency.size(); ++label)
-    frequency_logit_[label] = adjustment * std::log1p(static_cast<float>(frequency[label]));
+  const std::vector<std::uint32_t> frequency = label_frequency(positives_, set.labels.size());
   ensure(
       !positives_.empty(), ErrorKind::kInvalidInput,
       fmt::format(
@@ -93,6 +86,7 @@ void BagTrainer::read_documents(const TrainingSet& set) {
   read_validation(set);
   course_.emplace(options_, known, positives_.size() - known, !validation_positives_.empty());
   if (options_.mixing == "aligned") prepare_mixing(set, known, frequency);
+  targets_.emplace(loss_options_, loss_->needs(), options_, positives_, frequency);
 }
 
 void BagTrainer::read_validation(const TrainingSet& set) {
@@ -115,12 +109,12 @@ void BagTrainer::read_labels(const TrainingSet& set) {
 const EpochRecord& BagTrainer::run_epoch() {
   const auto start = Clock::now();
   const TrainingCourse::Rows rows = course_->rows_of(state_.epoch);
-  pool_->expect(rows.first, rows.count);
+  targets_->pool().expect(rows.first, rows.count);
   if (free_rows_->lacks_clusters() && state_.epoch > 0) {
     const std::vector<float> vectors = vectors_of(labels_, &BlockTrainer::label_side);
     free_rows_->find_clusters({vectors.data(), labels_.rows(), model_.options.dim});
   }
-  if (options_.hard_negatives > 0 && state_.epoch > 0 && !scores_all_labels())
+  if (options_.hard_negatives > 0 && state_.epoch > 0 && !targets_->scores_all_labels())
     mine_hard_negatives();
   double loss = 0;
   for (std::size_t block = 0; block < blocks_.size(); ++block) loss += run_block(block);
@@ -196,39 +190,8 @@ void BagTrainer::mine_hard_negatives() {
   const std::size_t labels = has_training_.size();
   const auto k = std::min(static_cast<std::size_t>(options_.hard_negatives), labels - 1);
   const std::vector<float> vectors = vectors_of(labels_, &BlockTrainer::label_side);
-  pool_->set_neighbours(
+  targets_->pool().set_neighbours(
       neighbours_({vectors.data(), labels, model_.options.dim}, static_cast<int>(k)), k);
-}
-
-bool BagTrainer::scores_all_labels() const {
-  return options_.negatives == 0 ||
-         static_cast<std::size_t>(options_.negatives) >= has_training_.size();
-}
-
-void BagTrainer::fill_pool(std::span<const std::uint32_t> documents, std::mt19937_64& random) {
-  if (loss_->needs().batch_alone)
-    pool_->fill_with_own(documents);
-  else if (scores_all_labels())
-    pool_->fill_with_all();
-  else
-    pool_->fill(documents, static_cast<std::uint32_t>(options_.negatives), random);
-  offsets_.clear();
-  if (loss_->needs().sampling_offsets)
-    offsets_.assign(pool_->offsets().begin(), pool_->offsets().end());
-  adjustments_.clear();
-  if (loss_options_.logit_adjustment > 0) {
-    offsets_.resize(pool_->labels().size());
-    for (std::size_t j = 0; const std::uint32_t label : pool_->labels()) {
-      adjustments_.push_back(frequency_logit_[label]);
-      offsets_[j++] += frequency_logit_[label];
-    }
-  }
-  columns_.resize(documents.size());
-  for (std::size_t i = 0; i < documents.size(); ++i) {
-    columns_[i].clear();
-    for (const std::uint32_t label : positives_[documents[i]])
-      columns_[i].push_back(pool_->column(label));
-  }
 }
 
 // The documents of a step in `kept_`, each feature left out with probability `feature_dropout`.
@@ -244,8 +207,9 @@ void BagTrainer::keep_features(std::span<const std::uint32_t> documents, std::mt
   }
 }
 
-// The teacher's vectors of a step's documents and of its pool.
-void BagTrainer::ask_teacher(std::span<const std::uint32_t> documents) {
+// The teacher's vectors of a step's documents and labels.
+void BagTrainer::ask_teacher(std::span<const std::uint32_t> documents,
+                             std::span<const std::uint32_t> labels) {
   if (teacher_ == nullptr) return;
   const auto gather = [](const EmbeddingMatrix& from, std::span<const std::uint32_t> rows,
                          std::vector<float>& out) {
@@ -258,14 +222,14 @@ void BagTrainer::ask_teacher(std::span<const std::uint32_t> documents) {
   std::vector<std::uint32_t> rows;
   for (const std::uint32_t document : documents) rows.push_back(teacher_rows_[document]);
   gather(teacher_->documents, rows, teacher_documents_);
-  gather(teacher_->labels, pool_->labels(), teacher_labels_);
+  gather(teacher_->labels, labels, teacher_labels_);
 }
 
 double BagTrainer::train_step(BlockTrainer& trainer, std::span<const std::uint32_t> documents,
                               std::int64_t step, std::mt19937_64& random) {
-  fill_pool(documents, random);
-  ask_teacher(documents);
-  const std::span<const std::uint32_t> labels = pool_->labels();
+  const StepTargets targets = targets_->choose(documents, random);
+  const std::span<const std::uint32_t> labels = targets.labels;
+  ask_teacher(documents, labels);
   if (options_.feature_dropout > 0) {
     keep_features(documents, random);
     trainer.document_side.forward(kept_, {all_documents_.data(), documents.size()});
@@ -278,9 +242,9 @@ double BagTrainer::train_step(BlockTrainer& trainer, std::span<const std::uint32
                        .n = documents.size(),
                        .labels = trainer.label_side.vectors(),
                        .m = labels.size(),
-                       .positives = columns_,
-                       .offsets = offsets_,
-                       .adjustments = adjustments_,
+                       .positives = targets.columns,
+                       .offsets = targets.offsets,
+                       .adjustments = targets.adjustments,
                        .teacher_documents = teacher_ ? teacher_documents_.data() : nullptr,
                        .teacher_labels = teacher_ ? teacher_labels_.data() : nullptr,
                        .teacher_dim = teacher_ ? teacher_->labels.dim() : 0,

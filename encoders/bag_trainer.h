@@ -14,9 +14,9 @@
 #include "encoders/bag_side.h"
 #include "encoders/band_mixture.h"
 #include "encoders/free_rows.h"
-#include "encoders/label_pool.h"
 #include "encoders/loss.h"
 #include "encoders/score_step.h"
+#include "encoders/step_targets.h"
 #include "encoders/table_optimizer.h"
 #include "encoders/teacher.h"
 #include "encoders/training_course.h"
@@ -74,9 +74,7 @@ class BagTrainer {
   double train_step(BlockTrainer& trainer, std::span<const std::uint32_t> documents,
                     std::int64_t step, std::mt19937_64& random);
   void keep_features(std::span<const std::uint32_t> documents, std::mt19937_64& random);
-  void fill_pool(std::span<const std::uint32_t> documents, std::mt19937_64& random);
-  void ask_teacher(std::span<const std::uint32_t> documents);
-  bool scores_all_labels() const;
+  void ask_teacher(std::span<const std::uint32_t> documents, std::span<const std::uint32_t> labels);
   void mine_hard_negatives();
   // Vectors [texts x dim] of one side of the model.
   std::vector<float> vectors_of(const BagBatch& bags, BagSide BlockTrainer::*side);
@@ -94,10 +92,9 @@ class BagTrainer {
   std::unique_ptr<LossFunction> loss_;
   BagBatch documents_, validation_documents_, labels_;
   std::vector<std::vector<std::uint32_t>> positives_,
-      validation_positives_;             // ascending label rows
-  std::vector<std::uint32_t> aimed_at_;  // rows of documents_ and positives_
-  std::vector<char> has_training_;       // by label
-  std::vector<float> frequency_logit_;  // by label, of known documents, times loss.logit_adjustment
+      validation_positives_;                  // ascending label rows
+  std::vector<std::uint32_t> aimed_at_;       // rows of documents_ and positives_
+  std::vector<char> has_training_;            // by label
   std::vector<std::uint32_t> all_documents_;  // 0, 1, ... of a batch
   std::optional<TrainingCourse> course_;
 
@@ -106,13 +103,11 @@ class BagTrainer {
   TrainingState state_;
   std::optional<FreeRows> free_rows_;
   std::vector<BlockTrainer> blocks_;
-  std::optional<LabelPool> pool_;
+  std::optional<TargetChooser> targets_;
   std::optional<BandMixture> mixture_;
   ScoreStep score_step_;
   BagBatch kept_;                     // documents of a step after feature dropout
   std::vector<std::uint32_t> drawn_;  // rows of a step, of mixed bands
-  std::vector<std::vector<std::uint32_t>> columns_;
-  std::vector<float> offsets_, adjustments_;               // of the pool's labels
   std::vector<float> teacher_documents_, teacher_labels_;  // of a step
 };
 

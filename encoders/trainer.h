@@ -41,6 +41,8 @@ struct EpochRecord {
   std::uint64_t resident_bytes = 0;
   // Of a transformer, at the epoch's end: fewer than asked for where memory ran out. Else 0.
   std::size_t chunk_tokens = 0;
+  // Of a transformer: percent of its steps' time in which they waited for their documents' labels.
+  double waiting = 0;
   bool pretraining = false;  // over guessed labels
   // Of the steps' documents, those whose rarest label has up to 5, up to 50 and more documents, at
   // the epoch's end; zeros unless train.mixing is aligned.

@@ -15,10 +15,10 @@ std::string state_text(const TrainingState& state) {
   std::string text =
       fmt::format("{} {} {} {}\n", state.epoch, state.step, state.best_epoch, state.best_ndcg);
   for (const EpochRecord& r : state.history)
-    text += fmt::format("{} {} {} {} {} {} {} {} {} {} {}\n", r.epoch, r.loss, r.validation_p1,
+    text += fmt::format("{} {} {} {} {} {} {} {} {} {} {} {}\n", r.epoch, r.loss, r.validation_p1,
                         r.validation_p5, r.learning_rate, r.seconds, r.documents_per_second,
                         r.resident_bytes, r.chunk_tokens, r.pretraining ? 1 : 0,
-                        fmt::join(r.band_shares, " "));
+                        fmt::join(r.band_shares, " "), r.waiting);
   return text;
 }
 
@@ -39,6 +39,7 @@ TrainingState read_state(std::string_view text) {
     if (!(fields >> r.chunk_tokens)) r.chunk_tokens = 0;    // lines of former builds end before it
     if (!(fields >> r.pretraining)) r.pretraining = false;  // or before this
     for (double& share : r.band_shares) fields >> share;
+    if (!(fields >> r.waiting)) r.waiting = 0;
     state.history.push_back(r);
   }
   return state;

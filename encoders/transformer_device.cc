@@ -42,4 +42,8 @@ at::Device device_named(const std::string& name) {
   return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(local_rank() % count));
 }
 
+at::Tensor staging(at::IntArrayRef sizes, at::ScalarType type, at::Device device) {
+  return at::empty(sizes, at::TensorOptions().dtype(type).pinned_memory(device.is_cuda()));
+}
+
 }  // namespace dexter

@@ -109,12 +109,7 @@ double TransformerLearner::update(double rate) {
   const double clip = impl_->options.clip;
   const double scale = clip > 0 && norm > clip ? clip / norm : 1;
   ++impl_->updates;
-  for (std::size_t i = 0; i < impl_->names.size(); ++i) {
-    at::Tensor& gradient = impl_->parameters[i]->mutable_grad();
-    if (!gradient.defined()) continue;
-    impl_->adam(i, rate, scale);
-    gradient.zero_();
-  }
+  impl_->adam(rate, scale);
   impl_->take_averages();
   return norm;
 }

@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <string>
 
+#include "encoders/transformer_device.h"
 #include "storage/error.h"
 
 namespace dexter {
@@ -44,21 +44,23 @@ std::uint64_t chunk_seed(std::uint64_t seed, std::size_t side, std::size_t chunk
 
 std::vector<TransformerLearner::Impl::Rows> TransformerLearner::Impl::chunks_of(
     Texts texts, std::span<const std::uint32_t> rows, std::size_t most) const {
-  Rows order(rows.size());
-  std::iota(order.begin(), order.end(), 0u);
-  const auto length = [&](std::uint32_t place) { return texts[rows[place]].size(); };
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::uint32_t a, std::uint32_t b) { return length(a) < length(b); });
+  std::vector<Rows> by_length;
+  for (std::uint32_t place = 0; place < rows.size(); ++place) {
+    const std::size_t length = texts[rows[place]].size();
+    if (by_length.size() <= length) by_length.resize(length + 1);
+    by_length[length].push_back(place);
+  }
   std::vector<Rows> chunks;
   std::size_t tokens = 0;
-  for (const std::uint32_t place : order) {
-    if (chunks.empty() || tokens + length(place) > most) {
-      chunks.emplace_back();
-      tokens = 0;
+  for (std::size_t length = 0; length < by_length.size(); ++length)
+    for (const std::uint32_t place : by_length[length]) {
+      if (chunks.empty() || tokens + length > most) {
+        chunks.emplace_back();
+        tokens = 0;
+      }
+      chunks.back().push_back(place);
+      tokens += length;
     }
-    chunks.back().push_back(place);
-    tokens += length(place);
-  }
   return chunks;
 }
 
@@ -132,10 +134,11 @@ void TransformerLearner::Impl::scatter(const at::Tensor& vectors, const Rows& ch
 
 at::Tensor TransformerLearner::Impl::gathered(const float* gradient, const Rows& chunk) const {
   const auto dim = static_cast<std::size_t>(options.dim);
-  at::Tensor rows = at::empty({static_cast<std::int64_t>(chunk.size()), options.dim}, at::kFloat);
+  const at::Tensor rows =
+      staging({static_cast<std::int64_t>(chunk.size()), options.dim}, at::kFloat, device());
   float* row = rows.mutable_data_ptr<float>();
   for (const std::uint32_t place : chunk) row = std::copy_n(gradient + place * dim, dim, row);
-  return rows.to(device());
+  return on(device(), rows);
 }
 
 std::pair<std::size_t, std::size_t> TransformerLearner::Impl::part_of(std::size_t count) const {
@@ -177,10 +180,11 @@ at::Tensor TransformerLearner::Impl::second_vectors(Side side, std::size_t chunk
 }
 
 double TransformerLearner::Impl::gradient_norm() {
-  at::Tensor squares = at::zeros({}, at::TensorOptions(device()).dtype(at::kDouble));
+  std::vector<at::Tensor> gradients;
   for (const at::Tensor* parameter : parameters)
-    if (parameter->grad().defined()) squares += parameter->grad().square().sum(at::kDouble);
-  return std::sqrt(squares.item<double>());
+    if (parameter->grad().defined()) gradients.push_back(parameter->grad());
+  if (gradients.empty()) return 0;
+  return at::stack(at::_foreach_norm(gradients, 2, at::kDouble)).norm().item<double>();
 }
 
 void TransformerLearner::Impl::sum_gradients() {
@@ -197,19 +201,33 @@ void TransformerLearner::Impl::exchange_averages() {
 
 // The first averages are of few steps, so that the initial parameters do not linger.
 void TransformerLearner::Impl::take_averages() {
+  if (averages.empty()) return;
   const double decay = std::min(options.average, (1 + updates) / (10 + updates));
-  for (std::size_t i = 0; i < averages.size(); ++i) averages[i].lerp_(*parameters[i], 1 - decay);
+  std::vector<at::Tensor> present;
+  for (const at::Tensor* parameter : parameters) present.push_back(*parameter);
+  at::_foreach_lerp_(averages, present, 1 - decay);
 }
 
-void TransformerLearner::Impl::adam(std::size_t i, double rate, double scale) {
-  constexpr double kBeta1 = 0.9, kBeta2 = 0.999, kEpsilon = 1e-8;
-  at::Tensor& parameter = *parameters[i];
-  const at::Tensor gradient = parameter.grad() * scale;
-  if (parameter.dim() > 1) parameter.mul_(1 - rate * options.weight_decay);
-  first[i].mul_(kBeta1).add_(gradient, 1 - kBeta1);
-  second[i].mul_(kBeta2).addcmul_(gradient, gradient, 1 - kBeta2);
-  const double bias1 = 1 - std::pow(kBeta1, updates), bias2 = 1 - std::pow(kBeta2, updates);
-  parameter.addcdiv_(first[i], (second[i] / bias2).sqrt_().add_(kEpsilon), -rate / bias1);
+void TransformerLearner::Impl::adam(double rate, double scale) {
+  const at::Tensor step = at::full({}, updates, at::TensorOptions(device()).dtype(at::kFloat));
+  for (const bool matrices : {true, false}) {
+    std::vector<at::Tensor> learnt, gradients, means, squares;
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+      at::Tensor& gradient = parameters[i]->mutable_grad();
+      if (!gradient.defined() || (parameters[i]->dim() > 1) != matrices) continue;
+      learnt.push_back(*parameters[i]);
+      gradients.push_back(gradient);
+      means.push_back(first[i]);
+      squares.push_back(second[i]);
+    }
+    if (learnt.empty()) continue;
+    if (scale != 1) at::_foreach_mul_(gradients, scale);
+    const std::vector<at::Tensor> steps(learnt.size(), step);
+    at::_fused_adamw_(learnt, gradients, means, squares, /*max_exp_avg_sqs=*/{}, steps, rate,
+                      /*beta1=*/0.9, /*beta2=*/0.999, matrices ? options.weight_decay : 0,
+                      /*eps=*/1e-8, /*amsgrad=*/false, /*maximize=*/false);
+    at::_foreach_zero_(gradients);
+  }
 }
 
 }  // namespace dexter

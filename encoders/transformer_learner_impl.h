@@ -103,7 +103,8 @@ struct TransformerLearner::Impl {
     Impl& impl_;
   };
   void take_averages();
-  void adam(std::size_t i, double rate, double scale);
+  // An update with the gradients times `scale`, which are zero then.
+  void adam(double rate, double scale);
 
  private:
   at::Tensor vectors(const Pass& pass, Side side, std::size_t chunk) const;

@@ -1,7 +1,11 @@
 // The BERT-family transformer (Devlin et al., 2019) on packed texts.
 #include "encoders/transformer_network.h"
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
+
+#include "encoders/transformer_device.h"
 
 namespace dexter {
 namespace {
@@ -26,22 +30,67 @@ at::Tensor activate(const at::Tensor& states, Activation activation) {
   }
 }
 
+// Lengths that share a group, by the longest.
+std::int64_t group_of(std::int64_t length, Grouping grouping) {
+  if (grouping == Grouping::kOneLength) return length;
+  const auto most = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(length)));
+  return std::max<std::int64_t>(16, most);
+}
+
+// A kernel's grid takes no more.
+constexpr std::size_t kTextsOfGroup = 32768;
+
+// Rows of tokens, by place where there is padding.
+at::Tensor in_groups(const at::Tensor& rows, const PackedTexts& packed) {
+  return packed.token_at.defined() ? rows.index_select(0, packed.token_at) : rows;
+}
+
 }  // namespace
 
+Grouping grouping_for(at::Device device) {
+  return device.is_cuda() ? Grouping::kFewGroups : Grouping::kOneLength;
+}
+
 PackedTexts pack(std::span<const std::vector<std::int32_t>> texts,
-                 std::span<const std::uint32_t> order, at::Device device) {
-  std::vector<std::int64_t> ids, positions;
+                 std::span<const std::uint32_t> order, at::Device device, Grouping grouping) {
+  const auto length_of = [&](std::size_t i) {
+    return static_cast<std::int64_t>(texts[order[i]].size());
+  };
+  std::vector<std::int64_t> ids, positions, token_at, place_of;
   PackedTexts packed;
-  for (const std::uint32_t text : order) {
-    const auto length = static_cast<std::int64_t>(texts[text].size());
-    if (packed.runs.empty() || packed.runs.back().length != length)
-      packed.runs.push_back({0, length});
-    ++packed.runs.back().texts;
-    ids.insert(ids.end(), texts[text].begin(), texts[text].end());
-    for (std::int64_t i = 0; i < length; ++i) positions.push_back(i);
+  for (std::size_t first = 0, last = 0; first < order.size(); first = last) {
+    const std::int64_t most = group_of(length_of(first), grouping);
+    while (last < order.size() && last - first < kTextsOfGroup &&
+           group_of(length_of(last), grouping) == most)
+      ++last;
+    const bool pads = length_of(first) != length_of(last - 1);
+    const auto count = static_cast<std::int64_t>(last - first);
+    const std::int64_t longest = pads ? most : length_of(first);
+    std::vector<float> shares;
+    for (std::size_t i = first; i < last; ++i) {
+      const std::int64_t length = length_of(i);
+      const auto start = static_cast<std::int64_t>(ids.size());
+      ids.insert(ids.end(), texts[order[i]].begin(), texts[order[i]].end());
+      for (std::int64_t k = 0; k < length; ++k) {
+        positions.push_back(k);
+        place_of.push_back(static_cast<std::int64_t>(token_at.size()) + k);
+      }
+      for (std::int64_t k = 0; k < longest; ++k) {
+        token_at.push_back(start + std::min(k, length - 1));
+        if (pads) shares.push_back(k < length ? 1 / static_cast<float>(length) : 0);
+      }
+    }
+    packed.groups.push_back({count, longest, {}, {}});
+    if (!pads) continue;
+    PackedTexts::Group& group = packed.groups.back();
+    group.shares = on<float>(device, shares).view({count, longest});
+    group.mask = (group.shares > 0).view({count, 1, 1, longest});
   }
-  packed.ids = at::tensor(ids, at::kLong).to(device);
-  packed.positions = at::tensor(positions, at::kLong).to(device);
+  packed.ids = on<std::int64_t>(device, ids);
+  packed.positions = on<std::int64_t>(device, positions);
+  if (token_at.size() == ids.size()) return packed;
+  packed.token_at = on<std::int64_t>(device, token_at);
+  packed.place_of = on<std::int64_t>(device, place_of);
   return packed;
 }
 
@@ -71,21 +120,25 @@ at::Tensor TransformerNetwork::attend(const at::Tensor& states, const PackedText
                                       std::size_t first, double dropout) const {
   const auto* p = &parameters_[first + kQuery];
   const at::Tensor weight = at::cat({p[0], p[2], p[4]}), bias = at::cat({p[1], p[3], p[5]});
-  const at::Tensor all = at::linear(states, weight, bias);
+  const at::Tensor all = in_groups(at::linear(states, weight, bias), packed);
   const std::int64_t heads = shape_.heads, width = shape_.hidden / shape_.heads;
   std::vector<at::Tensor> out;
   std::int64_t at = 0;
-  for (const auto& [texts, length] : packed.runs) {
-    const auto parts = all.narrow(0, at, texts * length)
-                           .view({texts, length, 3, heads, width})
+  for (const PackedTexts::Group& group : packed.groups) {
+    const std::int64_t places = group.texts * group.longest;
+    const auto parts = all.narrow(0, at, places)
+                           .view({group.texts, group.longest, 3, heads, width})
                            .permute({2, 0, 3, 1, 4})
                            .unbind(0);
-    out.push_back(at::scaled_dot_product_attention(parts[0], parts[1], parts[2], {}, dropout)
+    const std::optional<at::Tensor> mask =
+        group.mask.defined() ? std::optional(group.mask) : std::nullopt;
+    out.push_back(at::scaled_dot_product_attention(parts[0], parts[1], parts[2], mask, dropout)
                       .transpose(1, 2)
-                      .reshape({texts * length, shape_.hidden}));
-    at += texts * length;
+                      .reshape({places, shape_.hidden}));
+    at += places;
   }
-  const at::Tensor attended = out.size() == 1 ? out[0] : at::cat(out);
+  at::Tensor attended = out.size() == 1 ? out[0] : at::cat(out);
+  if (packed.place_of.defined()) attended = attended.index_select(0, packed.place_of);
   return at::linear(attended, parameters_[first + kOutput], parameters_[first + kOutput + 1]);
 }
 
@@ -100,16 +153,21 @@ at::Tensor TransformerNetwork::layer(const at::Tensor& states, const PackedTexts
 }
 
 at::Tensor TransformerNetwork::pool(const at::Tensor& states, const PackedTexts& packed) const {
+  const at::Tensor all = in_groups(states, packed);
   std::vector<at::Tensor> out;
   std::int64_t at = 0;
-  for (const auto& [texts, length] : packed.runs) {
-    const at::Tensor run =
-        states.narrow(0, at, texts * length).view({texts, length, shape_.hidden});
-    if (pooling_ == Pooling::kMean || learns(pooling_)) out.push_back(run.mean(1));
-    if (pooling_ == Pooling::kCls) out.push_back(run.select(1, 0));
-    if (pooling_ == Pooling::kLast) out.push_back(run.select(1, length - 1));
-    if (pooling_ == Pooling::kMax) out.push_back(run.amax(1));
-    at += texts * length;
+  for (const PackedTexts::Group& group : packed.groups) {
+    const std::int64_t places = group.texts * group.longest;
+    const at::Tensor rows =
+        all.narrow(0, at, places).view({group.texts, group.longest, shape_.hidden});
+    // Padding repeats the last token, so that last and max need no mask.
+    if (pooling_ == Pooling::kMean || learns(pooling_))
+      out.push_back(group.shares.defined() ? (rows * group.shares.unsqueeze(2)).sum(1)
+                                           : rows.mean(1));
+    if (pooling_ == Pooling::kCls) out.push_back(rows.select(1, 0));
+    if (pooling_ == Pooling::kLast) out.push_back(rows.select(1, group.longest - 1));
+    if (pooling_ == Pooling::kMax) out.push_back(rows.amax(1));
+    at += places;
   }
   return at::cat(out);
 }

@@ -14,18 +14,32 @@ namespace dexter {
 // Inner header: the transformer as LibTorch computes it, for encoding and training alike.
 
 // Texts of ascending length one after the other, without padding: linear layers see one matrix of
-// tokens, attention sees runs of texts of one length. So no work is done on padding and there are
-// no masks.
+// tokens. Attention sees groups of them, each padded to its longest.
 struct PackedTexts {
-  struct Run {
-    std::int64_t texts, length;
+  struct Group {
+    std::int64_t texts, longest;
+    // Of a group with padding: [texts x longest], a token's share in its text's mean, 0 of padding;
+    // and [texts x 1 x 1 x longest], whether there is a token.
+    at::Tensor shares, mask;
   };
   at::Tensor ids, positions;  // [tokens], int64
-  std::vector<Run> runs;
+  std::vector<Group> groups;
+  // Where a group has padding: [places] the token in each place of all groups (in padding the last
+  // of its text), and [tokens] the place of each token.
+  at::Tensor token_at, place_of;
 };
-// `texts[order[i]]` for each i; lengths must ascend.
+enum class Grouping {
+  kOneLength,  // a group of each length: no work on padding, and more of them
+  kFewGroups,  // of lengths up to 16, 32, 64 and so on: a GPU is asked for fewer, larger products
+};
+Grouping grouping_for(at::Device device);
+// `texts[order[i]]` for each i, none of them empty; lengths must ascend.
 PackedTexts pack(std::span<const std::vector<std::int32_t>> texts,
-                 std::span<const std::uint32_t> order, at::Device device);
+                 std::span<const std::uint32_t> order, at::Device device, Grouping grouping);
+inline PackedTexts pack(std::span<const std::vector<std::int32_t>> texts,
+                        std::span<const std::uint32_t> order, at::Device device) {
+  return pack(texts, order, device, grouping_for(device));
+}
 
 class TransformerNetwork {
  public:

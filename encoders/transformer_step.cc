@@ -1,29 +1,25 @@
 // A step of a loss through a transformer, chunk by chunk.
 #include <algorithm>
 #include <memory>
+#include <numeric>
 
+#include "encoders/transformer_device.h"
 #include "encoders/transformer_learner_impl.h"
 
 namespace dexter {
-namespace {
-
-template <class Number>
-at::Tensor on(at::Device device, std::span<const Number> values) {
-  return at::from_blob(const_cast<Number*>(values.data()),
-                       {static_cast<std::int64_t>(values.size())},
-                       c10::CppTypeToScalarType<Number>::value)
-      .to(device, /*non_blocking=*/false, /*copy=*/true);
-}
-
-}  // namespace
 
 // One step's losses and gradients.
 class TransformerLearner::LossStep {
  public:
-  LossStep(Impl& impl, const LossBatch& batch) : impl_(impl), batch_(batch) {
+  LossStep(Impl& impl, const LossBatch& batch)
+      : impl_(impl), batch_(batch), documents_from_(batch.labels.size() + 1) {
+    for (const auto& own : batch.positives)
+      for (const std::uint32_t column : own) ++documents_from_[column + 1];
+    std::partial_sum(documents_from_.begin(), documents_from_.end(), documents_from_.begin());
+    documents_of_.resize(documents_from_.back());
+    std::vector<std::uint32_t> next(documents_from_.begin(), documents_from_.end() - 1);
     for (std::uint32_t i = 0; i < batch.documents.size(); ++i)
-      for (const std::uint32_t column : batch.positives[i]) pairs_.emplace_back(column, i);
-    std::sort(pairs_.begin(), pairs_.end());
+      for (const std::uint32_t column : batch.positives[i]) documents_of_[next[column]++] = i;
   }
 
   double run() {
@@ -147,10 +143,8 @@ class TransformerLearner::LossStep {
     std::vector<float> offsets, adjustments;
     for (std::int64_t column = 0; const std::uint32_t place : impl_.passes[kLabels].chunks[chunk]) {
       const std::size_t label = first_label_ + place;
-      const Pair sought{static_cast<std::uint32_t>(label), 0};
-      for (auto pair = std::lower_bound(pairs_.begin(), pairs_.end(), sought);
-           pair != pairs_.end() && pair->first == sought.first; ++pair)
-        rows.push_back(pair->second);
+      rows.insert(rows.end(), documents_of_.begin() + documents_from_[label],
+                  documents_of_.begin() + documents_from_[label + 1]);
       columns.resize(rows.size(), column++);
       if (!batch_.offsets.empty()) offsets.push_back(batch_.offsets[label]);
       if (!batch_.adjustments.empty()) adjustments.push_back(batch_.adjustments[label]);
@@ -164,9 +158,8 @@ class TransformerLearner::LossStep {
   const LossBatch& batch_;
   std::size_t first_document_ = 0, first_label_ = 0;  // of this process's parts
   std::vector<Loss> losses_;
-  // A place in the step's labels and a document that has it as a positive, ascending.
-  using Pair = std::pair<std::uint32_t, std::uint32_t>;
-  std::vector<Pair> pairs_;
+  // By column the documents that have it as a positive: from documents_from_[column] on.
+  std::vector<std::uint32_t> documents_from_, documents_of_;
 };
 
 double TransformerLearner::loss_step(const LossBatch& batch) {

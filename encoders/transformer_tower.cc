@@ -5,6 +5,7 @@
 #include <atomic>
 #include <numeric>
 #include <string>
+#include <utility>
 
 #include "encoders/memory_shortage.h"
 #include "encoders/row_kernels.h"
@@ -16,14 +17,18 @@ namespace dexter {
 namespace {
 
 // Enough for the matrix library's full rate, few enough to stay in the cache; see
-// transformer_bench.
-constexpr std::size_t kBatchTokens = 2048, kLeastBatchTokens = 64;
+// transformer_bench. A GPU has none to stay in, and is asked for many at once.
+constexpr std::size_t kBatchTokens = 2048, kBatchTokensOfGpu = 65536, kLeastBatchTokens = 64;
 
 }  // namespace
 
 struct TransformerTower::Impl {
+  explicit Impl(TransformerNetwork own)
+      : network(std::move(own)),
+        batch_tokens(network.device().is_cuda() ? kBatchTokensOfGpu : kBatchTokens) {}
+
   TransformerNetwork network;
-  std::atomic<std::size_t> batch_tokens = kBatchTokens;
+  std::atomic<std::size_t> batch_tokens;
 
   // In halves where it does not fit.
   void encode_batch(std::span<const std::vector<std::int32_t>> texts,
@@ -60,7 +65,8 @@ TransformerTower::TransformerTower(const TransformerShape& shape, Pooling poolin
                                    std::span<const FloatTensor> parameters, Precision precision,
                                    const std::string& device) {
   const auto type = precision == Precision::kBfloat16 ? at::kBFloat16 : at::kFloat;
-  impl_.reset(new Impl{TransformerNetwork(shape, pooling, parameters, type, device_named(device))});
+  impl_ = std::make_unique<Impl>(
+      TransformerNetwork(shape, pooling, parameters, type, device_named(device)));
 }
 
 TransformerTower::~TransformerTower() = default;

@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <future>
 #include <numeric>
 
 #include "encoders/batch_order.h"
@@ -51,15 +52,13 @@ TransformerTrainer::TransformerTrainer(const TransformerOptions& options,
       progress_(progress),
       ranks_(ranks),
       loss_(make_loss(loss)),
-      frequency_logit_(set.labels.size()),
       learner_(shape_of(options, checkpoint.config), pooling_named(options.pooling),
                parameters_in(checkpoint, shape_of(options, checkpoint.config),
                              pooling_named(options.pooling)),
                learner_options(options, ranks)),
       chunk_tokens_(learner_.chunk_tokens()),
-      score_step_(*loss_, loss.temperature, options.dim, 1, fastest_precision()) {
+      score_step_(*loss_, loss.temperature, options.dim, 1, precision_named(options.precision)) {
   read_set(set, checkpoint);
-  pool_.emplace(static_cast<std::uint32_t>(set.labels.size()), positives_);
   ensure(options.prefix_dims.empty() || loss_->needs().by_chunks, ErrorKind::kInvalidInput,
          fmt::format("training: transformer.prefix_dims is \"{}\", but loss.name is {}; choose "
                      "one of {}, or leave it empty",
@@ -103,15 +102,12 @@ void TransformerTrainer::read_set(const TrainingSet& set, const TransformerCheck
     append_tokens(options_.document_prefix, texts, documents_);
   };
   add_all(set.train);
-  for (const auto& labels : positives_)
-    for (const std::uint32_t label : labels) frequency_logit_[label] += 1;
+  const std::vector<std::uint32_t> frequency = label_frequency(positives_, set.labels.size());
   ensure(
       !positives_.empty(), ErrorKind::kInvalidInput,
       fmt::format(
           "training: none of the {} training documents has a label; import documents with labels",
           set.train.size()));
-  const auto adjustment = static_cast<float>(loss_options_.logit_adjustment);
-  for (float& frequency : frequency_logit_) frequency = adjustment * std::log1p(frequency);
   Texts held_out, label_texts;
   for (const Example& example : set.validation) {
     if (validation_positives_.size() == validation_limit(training_, set.labels.size())) break;
@@ -128,31 +124,49 @@ void TransformerTrainer::read_set(const TrainingSet& set, const TransformerCheck
   const std::size_t known = positives_.size();
   add_all(set.guessed);
   course_.emplace(training_, known, positives_.size() - known, !validation_positives_.empty());
+  targets_.emplace(loss_options_, loss_->needs(), training_, positives_, frequency);
 }
 
 const EpochRecord& TransformerTrainer::run_epoch() {
   const auto start = Clock::now();
   const int epoch = state_.epoch + 1;
   const TrainingCourse::Rows rows = course_->rows_of(state_.epoch);
-  pool_->expect(rows.first, rows.count);
-  if (training_.hard_negatives > 0 && epoch > 1 && !scores_all_labels()) mine_hard_negatives();
+  targets_->pool().expect(rows.first, rows.count);
+  if (training_.hard_negatives > 0 && epoch > 1 && !targets_->scores_all_labels())
+    mine_hard_negatives();
   if (options_.stale_labels) stale_ = vectors_of(Learner::kLabels, labels_);
   std::mt19937_64 random(mixed_seed(training_.seed, static_cast<std::uint64_t>(epoch)));
   const std::vector<std::uint32_t> order = epoch_order(
       training_, rows, state_.epoch, options_.dim,
       [&] { return vectors_of(Learner::kDocuments, documents_, rows); }, random);
-  double loss = 0;
-  const auto batch = static_cast<std::size_t>(training_.batch);
-  for (std::size_t first = 0; first < order.size(); first += batch) {
+  const auto documents_at = [&](std::size_t first) {
+    return std::span(order).subspan(
+        first, std::min(static_cast<std::size_t>(training_.batch), order.size() - first));
+  };
+  // A thread chooses the targets of the next step, so that a device need not wait for them.
+  const auto choose = [&](std::size_t first) {
+    return std::async(std::launch::async, [&, first] {
+      return targets_->choose(documents_at(first), random, options_.stale_labels);
+    });
+  };
+  double loss = 0, waited = 0;
+  const auto steps_start = Clock::now();
+  std::future<StepTargets> next = choose(0);
+  for (std::size_t done = 0; done < order.size();) {
     progress_.check("training");
-    const std::size_t count = std::min(batch, order.size() - first);
-    loss += train_step({order.data() + first, count}, random) * static_cast<double>(count);
-    progress_.update(
-        {.stage = fmt::format("epoch {}/{}", epoch, course_->epochs()),
-         .done = first + count,
-         .total = order.size(),
-         .note = fmt::format("loss {:.3f}", loss / static_cast<double>(first + count))});
+    const std::span<const std::uint32_t> documents = documents_at(done);
+    const auto wait_start = Clock::now();
+    const StepTargets targets = next.get();
+    waited += seconds_since(wait_start);
+    done += documents.size();
+    if (done < order.size()) next = choose(done);
+    loss += train_step(documents, targets) * static_cast<double>(documents.size());
+    progress_.update({.stage = fmt::format("epoch {}/{}", epoch, course_->epochs()),
+                      .done = done,
+                      .total = order.size(),
+                      .note = fmt::format("loss {:.3f}", loss / static_cast<double>(done))});
   }
+  const double waiting = 100 * waited / seconds_since(steps_start);
   const double trained_seconds = seconds_since(start);
   const ValidationScore score = validation_score();
   tell_of_smaller_chunks();
@@ -163,7 +177,8 @@ const EpochRecord& TransformerTrainer::run_epoch() {
                          .seconds = seconds_since(start),
                          .documents_per_second = documents / trained_seconds,
                          .resident_bytes = resident_bytes(),
-                         .chunk_tokens = chunk_tokens_},
+                         .chunk_tokens = chunk_tokens_,
+                         .waiting = waiting},
                         state_);
   return state_.history.back();
 }
@@ -180,22 +195,22 @@ void TransformerTrainer::tell_of_smaller_chunks() {
 }
 
 double TransformerTrainer::train_step(std::span<const std::uint32_t> documents,
-                                      std::mt19937_64& random) {
-  fill_pool(documents, random);
+                                      const StepTargets& targets) {
   const auto seed =
       mixed_seed(training_.seed, static_cast<std::uint64_t>(state_.step)) ^ 0x64726f70u;
   const LossBatch batch{.document_texts = documents_,
                         .label_texts = labels_,
                         .documents = documents,
-                        .labels = pool_->labels(),
-                        .positives = columns_,
-                        .offsets = offsets_,
-                        .adjustments = adjustments_,
+                        .labels = targets.labels,
+                        .positives = targets.columns,
+                        .offsets = targets.offsets,
+                        .adjustments = targets.adjustments,
                         .loss = loss_options_,
                         .seed = seed};
   const double loss = learner_.within_memory([&] {
-    return loss_->needs().by_chunks && !options_.stale_labels ? learner_.loss_step(batch)
-                                                              : score_step(documents, seed);
+    return loss_->needs().by_chunks && !options_.stale_labels
+               ? learner_.loss_step(batch)
+               : score_step(documents, targets, seed);
   });
   tell_of_smaller_chunks();
   const double share = course_->rate_share(state_.step);
@@ -211,11 +226,11 @@ double TransformerTrainer::train_step(std::span<const std::uint32_t> documents,
 // Any loss: the vectors of all labels are there at once, in every process; each has encoded its
 // part of them, takes the loss of all, and passes back its part of the gradient.
 double TransformerTrainer::score_step(std::span<const std::uint32_t> documents,
-                                      std::uint64_t seed) {
-  const std::span<const std::uint32_t> labels = pool_->labels();
+                                      const StepTargets& targets, std::uint64_t seed) {
+  const std::span<const std::uint32_t> labels = targets.labels;
   const auto dim = static_cast<std::size_t>(options_.dim);
   const std::span<const std::uint32_t> fresh =
-      options_.stale_labels ? labels.first(pool_->own()) : labels;
+      options_.stale_labels ? labels.first(targets.own) : labels;
   document_vectors_.assign(documents.size() * dim, 0);
   label_vectors_.assign(labels.size() * dim, 0);
   const auto encode = [&](Learner::Side side, const Tokens& texts,
@@ -238,9 +253,9 @@ double TransformerTrainer::score_step(std::span<const std::uint32_t> documents,
                                        .n = documents.size(),
                                        .labels = label_vectors_.data(),
                                        .m = labels.size(),
-                                       .positives = columns_,
-                                       .offsets = offsets_,
-                                       .adjustments = adjustments_});
+                                       .positives = targets.columns,
+                                       .offsets = targets.offsets,
+                                       .adjustments = targets.adjustments});
   learner_.backward(Learner::kDocuments, score_step_.document_gradient() + own_documents);
   learner_.backward(Learner::kLabels, score_step_.label_gradient() + own_labels);
   return loss;
@@ -261,36 +276,7 @@ void TransformerTrainer::mine_hard_negatives() {
     bytes = ranks_->from_first(std::move(bytes));
     std::memcpy(found.data(), bytes.data(), bytes.size());
   }
-  pool_->set_neighbours(std::move(found), k);
-}
-
-bool TransformerTrainer::scores_all_labels() const {
-  return training_.negatives == 0 ||
-         static_cast<std::size_t>(training_.negatives) >= labels_.size();
-}
-
-void TransformerTrainer::fill_pool(std::span<const std::uint32_t> documents,
-                                   std::mt19937_64& random) {
-  if (loss_->needs().batch_alone)
-    pool_->fill_with_own(documents);
-  else if (scores_all_labels())
-    pool_->fill_with_all(options_.stale_labels ? documents : std::span<const std::uint32_t>());
-  else
-    pool_->fill(documents, static_cast<std::uint32_t>(training_.negatives), random);
-  const std::span<const std::uint32_t> labels = pool_->labels();
-  offsets_.clear();
-  if (loss_->needs().sampling_offsets)
-    offsets_.assign(pool_->offsets().begin(), pool_->offsets().end());
-  adjustments_.clear();
-  if (loss_options_.logit_adjustment > 0) {
-    offsets_.resize(labels.size());
-    for (const std::uint32_t label : labels) adjustments_.push_back(frequency_logit_[label]);
-    for (std::size_t j = 0; j < labels.size(); ++j) offsets_[j] += adjustments_[j];
-  }
-  columns_.assign(documents.size(), {});
-  for (std::size_t i = 0; i < documents.size(); ++i)
-    for (const std::uint32_t label : positives_[documents[i]])
-      columns_[i].push_back(pool_->column(label));
+  targets_->pool().set_neighbours(std::move(found), k);
 }
 
 std::vector<float> TransformerTrainer::vectors_of(Learner::Side side, const Tokens& texts) const {

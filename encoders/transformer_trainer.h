@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "encoders/label_pool.h"
 #include "encoders/loss.h"
 #include "encoders/process_group.h"
 #include "encoders/score_step.h"
+#include "encoders/step_targets.h"
 #include "encoders/training_course.h"
 #include "encoders/training_run.h"
 #include "encoders/transformer_encoder.h"
@@ -57,10 +57,9 @@ class TransformerTrainer {
 
   void read_set(const TrainingSet& set, const TransformerCheckpoint& checkpoint);
   void tell_of_smaller_chunks();
-  double train_step(std::span<const std::uint32_t> documents, std::mt19937_64& random);
-  double score_step(std::span<const std::uint32_t> documents, std::uint64_t seed);
-  void fill_pool(std::span<const std::uint32_t> documents, std::mt19937_64& random);
-  bool scores_all_labels() const;
+  double train_step(std::span<const std::uint32_t> documents, const StepTargets& targets);
+  double score_step(std::span<const std::uint32_t> documents, const StepTargets& targets,
+                    std::uint64_t seed);
   void mine_hard_negatives();
   // This process's part of `count` things.
   std::pair<std::size_t, std::size_t> part_of(std::size_t count) const;
@@ -83,18 +82,15 @@ class TransformerTrainer {
   std::unique_ptr<LossFunction> loss_;
   Tokens documents_, validation_documents_, labels_;
   std::vector<std::vector<std::uint32_t>> positives_,
-      validation_positives_;            // ascending label rows
-  std::vector<float> frequency_logit_;  // by label, of known documents, times loss.logit_adjustment
+      validation_positives_;  // ascending label rows
   std::optional<TrainingCourse> course_;
 
   // changed by training
   TransformerLearner learner_;
   std::size_t chunk_tokens_;  // of the learner, as was last told
   TrainingState state_;
-  std::optional<LabelPool> pool_;
+  std::optional<TargetChooser> targets_;
   ScoreStep score_step_;
-  std::vector<std::vector<std::uint32_t>> columns_;
-  std::vector<float> offsets_, adjustments_;  // of the pool's labels
   std::vector<float> document_vectors_, label_vectors_;
   std::vector<float> stale_;  // every label's vector as it last was; empty unless stale_labels
 };

@@ -23,6 +23,7 @@ json::object object_of(const EpochRecord& epoch) {
           {"documents_per_second", epoch.documents_per_second},
           {"resident_bytes", epoch.resident_bytes},
           {"chunk_tokens", epoch.chunk_tokens},
+          {"waiting", epoch.waiting},
           {"pretraining", epoch.pretraining},
           {"band_shares", json::value_from(epoch.band_shares)}};
 }
@@ -39,6 +40,8 @@ EpochRecord epoch_of(const json::object& object) {
   epoch.resident_bytes = object.at("resident_bytes").to_number<std::uint64_t>();
   if (const json::value* tokens = object.if_contains("chunk_tokens"))
     epoch.chunk_tokens = tokens->to_number<std::size_t>();
+  if (const json::value* percent = object.if_contains("waiting"))
+    epoch.waiting = percent->to_number<double>();
   if (const json::value* stage = object.if_contains("pretraining"))
     epoch.pretraining = stage->as_bool();
   if (const json::value* shares = object.if_contains("band_shares"))

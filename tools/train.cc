@@ -45,7 +45,10 @@ boost::json::object json_of(const EpochRecord& epoch) {
                              {"seconds", epoch.seconds},
                              {"documents_per_second", epoch.documents_per_second},
                              {"resident_bytes", epoch.resident_bytes}};
-  if (epoch.chunk_tokens > 0) object["chunk_tokens"] = epoch.chunk_tokens;
+  if (epoch.chunk_tokens > 0) {
+    object["chunk_tokens"] = epoch.chunk_tokens;
+    object["waiting_percent"] = epoch.waiting;
+  }
   if (epoch.pretraining) object["pretraining"] = true;
   if (epoch.band_shares != EpochRecord().band_shares)
     object["band_shares"] = boost::json::value_from(epoch.band_shares);

@@ -68,6 +68,28 @@ def spread(values):
     return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values):.2f}"
 
 
+def print_table(options, head, ways, columns, measure):
+    """A row per way: mean and deviation over seeds of what measure(store, way, seed) gives; what is known is kept."""
+    os.makedirs(options.work, exist_ok=True)
+    start, store = time.monotonic(), import_part(options)
+    path = os.path.join(options.work, "results.jsonl")
+    results = read_results(path)
+    key = [options.documents, options.epochs, *options.set]
+    print(f"{head:<28}" + "".join(f"{column:>15}" for column in columns), flush=True)
+    for way in ways:
+        found = []
+        for seed in range(1, options.seeds + 1):
+            name = json.dumps([way, seed, *key])
+            if name not in results:
+                if time.monotonic() - start > options.seconds:
+                    sys.exit(3)
+                results[name] = measure(store, way, seed)
+                with open(path, "a", encoding="utf-8") as out:
+                    out.write(json.dumps({"run": name, "result": results[name]}) + "\n")
+            found.append(results[name])
+        print(f"{way:<28}" + "".join(f"{spread([r[c] for r in found]):>15}" for c in columns), flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--dexter", required=True)
@@ -81,24 +103,8 @@ def main():
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no training after them")
     parser.add_argument("--set", action="append", default=[])
     options = parser.parse_args()
-    os.makedirs(options.work, exist_ok=True)
-    start, store = time.monotonic(), import_part(options)
-    path = os.path.join(options.work, "results.jsonl")
-    results = read_results(path)
-    key = [options.documents, options.epochs, *options.set]
-    print(f"{'loss':<22}" + "".join(f"{measure:>15}" for measure in MEASURES), flush=True)
-    for loss in options.losses.split(","):
-        found = []
-        for seed in range(1, options.seeds + 1):
-            name = json.dumps([loss, seed, *key])
-            if name not in results:
-                if time.monotonic() - start > options.seconds:
-                    sys.exit(3)
-                results[name] = measured(options, store, loss, seed)
-                with open(path, "a", encoding="utf-8") as out:
-                    out.write(json.dumps({"run": name, "result": results[name]}) + "\n")
-            found.append(results[name])
-        print(f"{loss:<22}" + "".join(f"{spread([r[m] for r in found]):>15}" for m in MEASURES), flush=True)
+    print_table(options, "loss", options.losses.split(","), MEASURES,
+                lambda store, loss, seed: measured(options, store, loss, seed))
 
 
 if __name__ == "__main__":

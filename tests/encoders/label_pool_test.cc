@@ -9,6 +9,8 @@
 #include <numeric>
 #include <random>
 
+#include "encoders/step_targets.h"
+
 namespace dexter {
 namespace {
 
@@ -149,6 +151,72 @@ TEST(LabelPool, OffsetsAreMinusTheLogarithmOfTheInclusionProbability) {
     EXPECT_EQ(beside > rare + 0.1, with_neighbours);
     EXPECT_GT(seen[0] / kTrials, 0.9);
   }
+}
+
+struct Chooser {
+  Positives positives = skewed_positives(200);
+  LossOptions loss{.name = "decoupled_softmax", .temperature = 0.05, .logit_adjustment = 0.5};
+  TrainerOptions training = [] {
+    TrainerOptions options;
+    options.negatives = 50;
+    return options;
+  }();
+  static constexpr std::size_t kLabels = 4000;
+
+  StepTargets choose(std::span<const std::uint32_t> documents, bool own_first = false) const {
+    const std::vector<std::uint32_t> frequency = label_frequency(positives, kLabels);
+    TargetChooser chooser(loss, make_loss(loss)->needs(), training, positives, frequency);
+    std::mt19937_64 random(3);
+    return chooser.choose(documents, random, own_first);
+  }
+};
+
+TEST(TargetChooser, NamesThePlacesOfPositivesAndWhatIsAddedToScores) {
+  Chooser given;
+  const std::vector<std::uint32_t> documents{7, 60, 0};
+  const StepTargets targets = given.choose(documents);
+  EXPECT_LT(targets.labels.size(), Chooser::kLabels);
+  ASSERT_EQ(targets.columns.size(), documents.size());
+  for (std::size_t i = 0; i < documents.size(); ++i) {
+    std::vector<std::uint32_t> named;
+    for (const std::uint32_t column : targets.columns[i]) named.push_back(targets.labels[column]);
+    EXPECT_EQ(named, given.positives[documents[i]]);
+  }
+  const std::vector<std::uint32_t> frequency = label_frequency(given.positives, Chooser::kLabels);
+  EXPECT_EQ(frequency[0], 100u);
+  EXPECT_EQ(frequency[100], 1u);
+  ASSERT_EQ(targets.adjustments.size(), targets.labels.size());
+  for (std::size_t j = 0; j < targets.labels.size(); ++j)
+    EXPECT_FLOAT_EQ(targets.adjustments[j],
+                    0.5F * std::log1p(static_cast<float>(frequency[targets.labels[j]])));
+  given.loss.logit_adjustment = 0;
+  const StepTargets plain = given.choose(documents);
+  EXPECT_TRUE(plain.adjustments.empty());
+  ASSERT_EQ(plain.labels, targets.labels);
+  for (std::size_t j = 0; j < plain.labels.size(); ++j)
+    EXPECT_FLOAT_EQ(plain.offsets[j] + targets.adjustments[j], targets.offsets[j]);
+}
+
+TEST(TargetChooser, TakesAllLabelsOrTheBatchsOwn) {
+  Chooser given;
+  const std::vector<std::uint32_t> documents{7, 60};
+  given.training.negatives = 0;
+  const StepTargets all = given.choose(documents);
+  EXPECT_EQ(all.labels.size(), Chooser::kLabels);
+  EXPECT_EQ(all.labels.front(), 0u);
+  const StepTargets own_first = given.choose(documents, true);
+  EXPECT_EQ(own_first.labels.size(), Chooser::kLabels);
+  EXPECT_EQ(std::vector(own_first.labels.begin(),
+                        own_first.labels.begin() + static_cast<std::ptrdiff_t>(own_first.own)),
+            [&] {
+              std::vector<std::uint32_t> labels = given.positives[7];
+              for (const std::uint32_t label : given.positives[60])
+                if (std::count(labels.begin(), labels.end(), label) == 0) labels.push_back(label);
+              return labels;
+            }());
+  given.loss.name = "in_batch";
+  const StepTargets own = given.choose(documents);
+  EXPECT_EQ(own.labels.size(), own_first.own);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <numeric>
 #include <optional>
 
+#include "tests/encoders/grouped_network.h"
 #include "tests/encoders/tiny_transformer.h"
 #include "tests/support/expect_error.h"
 
@@ -62,6 +63,42 @@ std::vector<float> some_gradient() {
   std::vector<float> g(kRows.size() * kDim);
   for (std::size_t i = 0; i < g.size(); ++i) g[i] = std::cos(static_cast<float>(i * i));
   return g;
+}
+
+TEST(TransformerNetwork, FewGroupsGiveWhatOneOfEachLengthGives) {
+  Tokens texts{{2, 5, 3}, {2, 8, 3}, {2, 5, 6, 7, 3}, {2, 12, 13, 9, 3}};
+  for (const std::size_t length : {11u, 16u, 17u, 23u, 30u, 30u}) {
+    std::vector<std::int32_t>& text = texts.emplace_back(length, 3);
+    for (std::size_t i = 0; i < length; ++i)
+      text[i] = static_cast<std::int32_t>(5 + (i * i + length) % 12);
+  }
+  for (const Pooling pooling : {Pooling::kMean, Pooling::kCls, Pooling::kLast, Pooling::kMax,
+                                Pooling::kLayers, Pooling::kAttention}) {
+    SCOPED_TRACE(name_of(pooling));
+    TransformerShape shape = tiny_shape();
+    shape.positions = 32;
+    std::vector<FloatTensor> parameters = tiny_parameters(pooling);
+    FloatTensor& positions = parameters[1];
+    ASSERT_NE(positions.name.find("position"), std::string::npos);
+    positions.shape[0] = shape.positions;
+    for (std::size_t i = positions.values.size(); i < 32 * kDim; ++i)
+      positions.values.push_back(positions.values[i % 100]);
+    const auto run = [&](bool few_groups) {
+      return testing::run_grouped(shape, pooling, parameters, texts, few_groups);
+    };
+    const testing::GroupedPass each = run(false), few = run(true);
+    EXPECT_EQ(each.groups, 7u);
+    EXPECT_EQ(each.padding, 0u);
+    EXPECT_EQ(few.groups, 2u);
+    EXPECT_EQ(few.padding, 6u * 16 + 4 * 32 - 143);
+    ASSERT_EQ(few.vectors.size(), each.vectors.size());
+    for (std::size_t i = 0; i < each.vectors.size(); ++i)
+      ASSERT_NEAR(few.vectors[i], each.vectors[i], 1e-5) << i;
+    ASSERT_EQ(few.gradients.size(), each.gradients.size());
+    for (std::size_t i = 0; i < each.gradients.size(); ++i)
+      ASSERT_NEAR(few.gradients[i], each.gradients[i], 2e-5 * (1 + std::abs(each.gradients[i])))
+          << i;
+  }
 }
 
 TEST(TransformerLearner, TheGradientCacheGivesTheDirectGradient) {

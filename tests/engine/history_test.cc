@@ -16,6 +16,7 @@ TEST(History, SurvivesJson) {
   report.history = {{1, 5.25, 30.5, 12.5, 0.01, 100.5, 5900.25, 1u << 30},
                     {2, 4.125, 36.75, 16, 0, 101, 6000, 0xFFFFFFFFFF}};
   report.history[0].pretraining = true;
+  report.history[1].waiting = 0.75;
   report.history[1].band_shares = {0.125, 0.25, 0.625};
   const TrainReport read = train_report_from_json(to_json(report));
   EXPECT_EQ(read.encoder.fingerprint, report.encoder.fingerprint);
@@ -34,6 +35,7 @@ TEST(History, SurvivesJson) {
   EXPECT_DOUBLE_EQ(epoch.documents_per_second, 6000);
   EXPECT_EQ(epoch.resident_bytes, 0xFFFFFFFFFFu);
   EXPECT_EQ(epoch.band_shares, report.history[1].band_shares);
+  EXPECT_DOUBLE_EQ(epoch.waiting, 0.75);
   EXPECT_FALSE(epoch.pretraining);
   EXPECT_TRUE(read.history[0].pretraining);
 }
