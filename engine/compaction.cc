@@ -87,7 +87,7 @@ GenerationInfo compacted_generation(
   report.generation.encoder = catalog.manifest().generation->encoder;
   report.generation.labels = labels;
   report.generation.documents = catalog.manifest().generation->documents;
-  write_index(catalog, base.encoder(), config, rows.ids, rows.view(), report);
+  write_index(catalog, base.encoder(), config, rows.ids, rows.view(), report, progress);
   return report.generation;
 }
 

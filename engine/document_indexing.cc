@@ -114,7 +114,7 @@ DocumentsInfo index_documents(const Catalog& catalog, const Encoder& encoder,
   progress.update({"indexing documents", 0, rows, "documents", {}});
   const auto index =
       build_index(index_options(options, rows * static_cast<std::size_t>(encoder.dim()), rows),
-                  encoded.vectors(), encoded.ids(), queries);
+                  encoded.vectors(), encoded.ids(), queries, progress);
   const std::filesystem::path folder = catalog.path() / "index";
   DocumentsInfo info;
   info.index = index->save(folder / fmt::format("{:06}.documents.idx", number), catalog.path());

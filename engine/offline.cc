@@ -304,9 +304,10 @@ TrainReport train(Catalog& catalog, const Config& config, bool resume,
 }
 
 void write_index(const Catalog& catalog, const Encoder& encoder, const Config& config,
-                 std::span<const std::int64_t> ids, EmbeddingView vectors, IndexReport& report) {
+                 std::span<const std::int64_t> ids, EmbeddingView vectors, IndexReport& report,
+                 const Progress& progress) {
   const EncodedLabels queries = tuning_queries(catalog, encoder, config);
-  save_index(catalog, *build_index(config.index, vectors, ids, queries.view()), report);
+  save_index(catalog, *build_index(config.index, vectors, ids, queries.view(), progress), report);
 }
 
 IndexReport build_generation(Catalog& catalog, const Config& config, const Progress& progress,
@@ -330,7 +331,7 @@ IndexReport build_generation(Catalog& catalog, const Config& config, const Progr
   report.encode_seconds = seconds_since(start);
   progress.check("building the index");
   progress.update({"building the index", 0, labels.ids.size(), "labels", {}});
-  write_index(catalog, *encoder, effective, labels.ids, labels.view(), report);
+  write_index(catalog, *encoder, effective, labels.ids, labels.view(), report, progress);
   report.build_seconds = seconds_since(start) - report.encode_seconds;
   if (documents) {
     const EncodedLabels queries = tuning_queries(catalog, *encoder, effective);

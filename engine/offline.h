@@ -63,11 +63,8 @@ std::uint64_t next_file_number(const std::filesystem::path& folder);
 // Builds the index of the next generation over `vectors` [ids x dim], none zero, tuned by documents
 // of the corpus, writes its file, and says so in `report`. Nothing is committed.
 void write_index(const Catalog& catalog, const Encoder& encoder, const Config& config,
-                 std::span<const std::int64_t> ids, EmbeddingView vectors, IndexReport& report);
-
-// One more than the largest number that a file of `folder` begins with, so that a name is never
-// used for two files, one of which a reader may have open. Makes the folder where it is absent.
-std::uint64_t next_file_number(const std::filesystem::path& folder);
+                 std::span<const std::int64_t> ids, EmbeddingView vectors, IndexReport& report,
+                 const Progress& progress);
 
 // Adds or replaces labels by key; answerable at the next open from their text alone, without a
 // training document. One atomic write for all of them; `id` is ignored, an empty name is the key,

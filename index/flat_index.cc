@@ -72,8 +72,8 @@ class FlatIndex final : public RankedIndex {
 
 }  // namespace
 
-std::unique_ptr<VectorIndex> build_flat_index(IndexCore core, const SortedRows& rows,
-                                              EmbeddingView) {
+std::unique_ptr<VectorIndex> build_flat_index(IndexCore core, const SortedRows& rows, EmbeddingView,
+                                              const Progress&) {
   return std::make_unique<FlatIndex>(std::move(core), rows.copy());
 }
 

@@ -2,6 +2,8 @@
 // with a choice of them.
 #include "index/graph_builder.h"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -41,8 +43,12 @@ class RowLock {
 
 class Builder {
  public:
-  Builder(const CodeRows& rows, std::size_t count, const GraphOptions& options)
-      : rows_(rows), count_(count), ef_(static_cast<std::size_t>(options.ef_construction)) {
+  Builder(const CodeRows& rows, std::size_t count, const GraphOptions& options,
+          const Progress& progress)
+      : rows_(rows),
+        count_(count),
+        ef_(static_cast<std::size_t>(options.ef_construction)),
+        progress_(progress) {
     graph_.links = options.links;
     draw_layers(options.seed);
     locks_.resize(count);
@@ -57,13 +63,21 @@ class Builder {
       LayerScratch scratch;
       Choice choice;
 #pragma omp for schedule(dynamic, 16)
-      for (std::size_t i = 1; i < count_; ++i) insert(order[i], scratch, choice);
+      for (std::size_t i = 1; i < count_; ++i) {
+        if (progress_.stop.stop_requested()) continue;
+        insert(order[i], scratch, choice);
+        if (i % kReportEvery == 0 && omp_get_thread_num() == 0)
+          progress_.update({"building the graph", i, count_, "vectors", {}});
+      }
     }
+    progress_.check("building the graph");
     connect(order);
     return std::move(graph_);
   }
 
  private:
+  static constexpr std::size_t kReportEvery = 64;
+
   // Buffers of choosing links; one thread's.
   struct Choice {
     std::vector<ScoredRow> candidates;  // best first
@@ -243,14 +257,16 @@ class Builder {
   const CodeRows& rows_;
   const std::size_t count_;
   const std::size_t ef_;
+  const Progress& progress_;
   Graph graph_;
   std::vector<std::uint8_t> locks_;  // [rows]
 };
 
 }  // namespace
 
-Graph build_graph(const CodeRows& rows, std::size_t count, const GraphOptions& options) {
-  return Builder(rows, count, options).build();
+Graph build_graph(const CodeRows& rows, std::size_t count, const GraphOptions& options,
+                  const Progress& progress) {
+  return Builder(rows, count, options, progress).build();
 }
 
 }  // namespace dexter

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "index/graph_walk.h"
+#include "storage/progress.h"
 
 namespace dexter {
 
@@ -25,7 +26,9 @@ struct GraphOptions {
 };
 
 // The graph of `count` rows by the scores of their bytes (Malkov and Yashunin, 2018, algorithms 1
-// to 4). Uses OpenMP threads; with more than one the graph differs from run to run.
-Graph build_graph(const CodeRows& rows, std::size_t count, const GraphOptions& options);
+// to 4). Uses OpenMP threads; with more than one the graph differs from run to run. Reports rows of
+// the stage "building the graph"; throws kInterrupted soon after a stop was asked for.
+Graph build_graph(const CodeRows& rows, std::size_t count, const GraphOptions& options,
+                  const Progress& progress = {});
 
 }  // namespace dexter

@@ -28,14 +28,15 @@ std::span<const std::byte> bytes_of(const T& values) {
 
 class HnswIndex final : public RankedIndex {
  public:
-  HnswIndex(IndexCore core, EmbeddingMatrix rows)
+  HnswIndex(IndexCore core, EmbeddingMatrix rows, const Progress& progress)
       : RankedIndex(std::move(core)),
         codes_(rows),
         rows_(this->core().options.storage, std::move(rows), codes_) {
     const IndexOptions& options = this->core().options;
     graph_ = build_graph(
         codes_, rows_.size(),
-        {.links = options.links, .ef_construction = options.ef_construction, .seed = options.seed});
+        {.links = options.links, .ef_construction = options.ef_construction, .seed = options.seed},
+        progress);
   }
   // `reader` owns the rows.
   HnswIndex(IndexCore core, CodeRows codes, Graph graph,
@@ -146,9 +147,10 @@ Graph loaded_graph(const SectionFileReader& reader, int links, std::size_t rows)
 }  // namespace
 
 std::unique_ptr<VectorIndex> build_hnsw_index(IndexCore core, const SortedRows& rows,
-                                              EmbeddingView tuning_queries) {
+                                              EmbeddingView tuning_queries,
+                                              const Progress& progress) {
   core.reason += fmt::format("; {} links", core.options.links);
-  auto index = std::make_unique<HnswIndex>(std::move(core), rows.copy());
+  auto index = std::make_unique<HnswIndex>(std::move(core), rows.copy(), progress);
   index->tune(rows, tuning_queries);
   return index;
 }

@@ -125,7 +125,8 @@ void IndexBenchOptions::validate() const {
 }
 
 void measure_indexes(const IndexBenchOptions& options, EmbeddingView base, EmbeddingView queries,
-                     const std::function<void(const IndexMeasurement&)>& report) {
+                     const std::function<void(const IndexMeasurement&)>& report,
+                     const Progress& progress) {
   options.validate();
   ensure(base.rows() > 0 && queries.rows() > 0 && base.dim() == queries.dim(),
          ErrorKind::kInvalidInput,
@@ -146,7 +147,7 @@ void measure_indexes(const IndexBenchOptions& options, EmbeddingView base, Embed
     IndexOptions wanted = options.index;
     wanted.kind = kind;
     Clock::time_point start = Clock::now();
-    const auto index = build_index(wanted, base, ids, tuning);
+    const auto index = build_index(wanted, base, ids, tuning, progress);
     const double own_seconds = seconds_since(start);
     const IndexDescription built = index->describe();
     for (const IndexBenchOptions::Device& device : devices_for(built.kind, options.devices)) {

@@ -42,8 +42,9 @@ struct IndexBenchOptions {
 // that are 0 are tuned on the first half of the queries, and everything is measured on the second;
 // with a single query on that one. Filtered searches take vectors drawn at random. One at a time
 // takes at most 256 queries. `report` gets each measurement as soon as it stands. kInvalidInput for
-// empty input or dimensions that differ.
+// empty input or dimensions that differ; kInterrupted as build_index.
 void measure_indexes(const IndexBenchOptions& options, EmbeddingView base, EmbeddingView queries,
-                     const std::function<void(const IndexMeasurement&)>& report);
+                     const std::function<void(const IndexMeasurement&)>& report,
+                     const Progress& progress = {});
 
 }  // namespace dexter

@@ -248,7 +248,7 @@ std::vector<T> copy_of(std::span<const T> values) {
 }  // namespace
 
 std::unique_ptr<VectorIndex> build_ivf_index(IndexCore core, const SortedRows& rows,
-                                             EmbeddingView tuning_queries) {
+                                             EmbeddingView tuning_queries, const Progress&) {
   EmbeddingMatrix centroids = translated(ErrorKind::kInternal, "building an ivf index",
                                          [&] { return clustered(core.options, rows); });
   core.options.lists = static_cast<int>(centroids.rows());

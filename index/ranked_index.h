@@ -108,10 +108,10 @@ std::span<const T> section_of(const SectionFileReader& reader, std::string_view 
 // The sections of the base. kCorrupt where they contradict each other.
 IndexCore load_core(const SectionFileReader& reader);
 
-// The kinds. `tuning_queries` may be empty. A loader keeps `reader` when it uses its bytes in
-// place.
+// The kinds. `tuning_queries` may be empty. A loader keeps `reader` if it uses its bytes in place.
 using IndexBuilder = std::unique_ptr<VectorIndex>(IndexCore core, const SortedRows& rows,
-                                                  EmbeddingView tuning_queries);
+                                                  EmbeddingView tuning_queries,
+                                                  const Progress& progress);
 using IndexLoader = std::unique_ptr<VectorIndex>(IndexCore core,
                                                  std::shared_ptr<const SectionFileReader> reader);
 IndexBuilder build_flat_index, build_ivf_index, build_hnsw_index;

@@ -65,7 +65,7 @@ void IndexOptions::validate() const {
 
 std::unique_ptr<VectorIndex> build_index(const IndexOptions& options, EmbeddingView vectors,
                                          std::span<const std::int64_t> ids,
-                                         EmbeddingView tuning_queries) {
+                                         EmbeddingView tuning_queries, const Progress& progress) {
   options.validate();
   IndexCore core;
   core.options = options;
@@ -81,7 +81,7 @@ std::unique_ptr<VectorIndex> build_index(const IndexOptions& options, EmbeddingV
     choice = choose_kind(rows.size(), rows.dim(), options.links, available_memory());
   core.options.kind = choice.kind;
   core.reason = choice.reason;
-  return find_kind(core.options.kind)->build(std::move(core), rows, tuning_queries);
+  return find_kind(core.options.kind)->build(std::move(core), rows, tuning_queries, progress);
 }
 
 std::unique_ptr<VectorIndex> load_index(const std::filesystem::path& root, const FileRef& ref) {

@@ -10,6 +10,7 @@
 
 #include "index/id_set.h"
 #include "storage/embedding_matrix.h"
+#include "storage/progress.h"
 #include "storage/section_file.h"
 
 namespace dexter {
@@ -99,10 +100,12 @@ class VectorIndex {
 // Builds an index over `vectors` [n x dim] with `ids` [n]; resolves "auto" and tunes zero settings
 // by measured recall against exact search of what is kept on `tuning_queries` [m x dim] (real
 // queries where there are some; an empty view takes a sample of the vectors). n may be 0. Errors:
-// kInvalidInput for duplicate or negative ids, non-finite values, dimensions that differ.
+// kInvalidInput for duplicate or negative ids, non-finite values, dimensions that differ;
+// kInterrupted where a stop is asked for while a graph is built, which `progress` hears of.
 std::unique_ptr<VectorIndex> build_index(const IndexOptions& options, EmbeddingView vectors,
                                          std::span<const std::int64_t> ids,
-                                         EmbeddingView tuning_queries = {});
+                                         EmbeddingView tuning_queries = {},
+                                         const Progress& progress = {});
 
 // kCorrupt / kIncompatible / kNotFound as SectionFileReader; the checksum is checked before FAISS
 // parses.

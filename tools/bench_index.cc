@@ -100,7 +100,8 @@ ExitCode run_bench(Context& context, BenchArguments arguments) {
   Table table("<<>>>>>");
   table.row({"kind", "setting", "batch", "queries/s", fmt::format("recall@{}", arguments.bench.k),
              "build", "bytes/vector"});
-  measure_indexes(arguments.bench, vectors.base, vectors.queries, [&](const IndexMeasurement& m) {
+  const auto report = [&](const IndexMeasurement& m) {
+    context.terminal.drop_stage();
     if (context.json) {
       context.terminal.print(json_of(m));
       context.terminal.flush();
@@ -112,7 +113,9 @@ ExitCode run_bench(Context& context, BenchArguments arguments) {
     table.row({m.kind, m.setting + among, thousands(static_cast<std::uint64_t>(m.batch)),
                rate_of(m.queries_per_second), fmt::format("{:.4f}", m.recall),
                duration_of(m.build_seconds), fmt::format("{:.0f}", m.bytes_per_vector)});
-  });
+  };
+  measure_indexes(arguments.bench, vectors.base, vectors.queries, report,
+                  context.reading_progress());
   if (context.json) return ExitCode::kOk;
   context.terminal.print(table.text());
   context.terminal.print(fmt::format(

@@ -8,6 +8,7 @@
 
 #include "index/graph_builder.h"
 #include "tests/index/vectors.h"
+#include "tests/support/expect_error.h"
 
 namespace dexter {
 namespace {
@@ -138,6 +139,31 @@ TEST(GraphBuilder, LinksEveryRow) {
     const auto found = walk(view, codes, vectors.queries.row(0), 3000);
     EXPECT_EQ(found.size(), 3000U) << threads << " threads";
   }
+  omp_set_num_threads(before);
+}
+
+TEST(GraphBuilder, TellsHowFarItIsAndStops) {
+  const testing::Vectors vectors(4000, 16, 2);
+  const CodeRows codes(vectors.matrix);
+  const int before = omp_get_max_threads();
+  omp_set_num_threads(1);
+  std::uint64_t told = 0;
+  std::stop_source stop;
+  const Progress progress{.report =
+                              [&](const ProgressEvent& event) {
+                                EXPECT_EQ(event.stage, "building the graph");
+                                EXPECT_EQ(event.total, 4000u);
+                                EXPECT_GT(event.done, told);
+                                told = event.done;
+                                if (told > 1000) stop.request_stop();
+                              },
+                          .warn = {},
+                          .stop = stop.get_token()};
+  testing::expect_error(
+      ErrorKind::kInterrupted, [&] { build_graph(codes, 4000, {.links = 8}, progress); },
+      "building the graph");
+  EXPECT_GT(told, 1000u);
+  EXPECT_LT(told, 1200u);
   omp_set_num_threads(before);
 }
 
