@@ -207,29 +207,10 @@ void BagTrainer::keep_features(std::span<const std::uint32_t> documents, std::mt
   }
 }
 
-// The teacher's vectors of a step's documents and labels.
-void BagTrainer::ask_teacher(std::span<const std::uint32_t> documents,
-                             std::span<const std::uint32_t> labels) {
-  if (teacher_ == nullptr) return;
-  const auto gather = [](const EmbeddingMatrix& from, std::span<const std::uint32_t> rows,
-                         std::vector<float>& out) {
-    out.clear();
-    for (const std::uint32_t row : rows) {
-      const std::span<const float> values = from.row(row);
-      out.insert(out.end(), values.begin(), values.end());
-    }
-  };
-  std::vector<std::uint32_t> rows;
-  for (const std::uint32_t document : documents) rows.push_back(teacher_rows_[document]);
-  gather(teacher_->documents, rows, teacher_documents_);
-  gather(teacher_->labels, labels, teacher_labels_);
-}
-
 double BagTrainer::train_step(BlockTrainer& trainer, std::span<const std::uint32_t> documents,
                               std::int64_t step, std::mt19937_64& random) {
   const StepTargets targets = targets_->choose(documents, random);
   const std::span<const std::uint32_t> labels = targets.labels;
-  ask_teacher(documents, labels);
   if (options_.feature_dropout > 0) {
     keep_features(documents, random);
     trainer.document_side.forward(kept_, {all_documents_.data(), documents.size()});
@@ -237,19 +218,15 @@ double BagTrainer::train_step(BlockTrainer& trainer, std::span<const std::uint32
     trainer.document_side.forward(documents_, documents);
   }
   trainer.label_side.forward(labels_, labels, &model_.free_rows);
-  const double loss =
-      score_step_.run({.documents = trainer.document_side.vectors(),
-                       .n = documents.size(),
-                       .labels = trainer.label_side.vectors(),
-                       .m = labels.size(),
-                       .positives = targets.columns,
-                       .offsets = targets.offsets,
-                       .adjustments = targets.adjustments,
-                       .teacher_documents = teacher_ ? teacher_documents_.data() : nullptr,
-                       .teacher_labels = teacher_ ? teacher_labels_.data() : nullptr,
-                       .teacher_dim = teacher_ ? teacher_->labels.dim() : 0,
-                       .teacher_weight = teacher_ ? teacher_->options.weight : 0,
-                       .teacher_temperature = teacher_ ? teacher_->options.temperature : 1});
+  ScoreBatch batch{.documents = trainer.document_side.vectors(),
+                   .n = documents.size(),
+                   .labels = trainer.label_side.vectors(),
+                   .m = labels.size(),
+                   .positives = targets.columns,
+                   .offsets = targets.offsets,
+                   .adjustments = targets.adjustments};
+  if (teacher_ != nullptr) teacher_step_.ask(*teacher_, teacher_rows_, documents, labels, batch);
+  const double loss = score_step_.run(batch);
 
   const auto share = static_cast<float>(course_->rate_share(step));
   ++step;  // Adam counts from 1

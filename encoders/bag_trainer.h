@@ -74,7 +74,6 @@ class BagTrainer {
   double train_step(BlockTrainer& trainer, std::span<const std::uint32_t> documents,
                     std::int64_t step, std::mt19937_64& random);
   void keep_features(std::span<const std::uint32_t> documents, std::mt19937_64& random);
-  void ask_teacher(std::span<const std::uint32_t> documents, std::span<const std::uint32_t> labels);
   void mine_hard_negatives();
   // Vectors [texts x dim] of one side of the model.
   std::vector<float> vectors_of(const BagBatch& bags, BagSide BlockTrainer::*side);
@@ -108,7 +107,7 @@ class BagTrainer {
   ScoreStep score_step_;
   BagBatch kept_;                     // documents of a step after feature dropout
   std::vector<std::uint32_t> drawn_;  // rows of a step, of mixed bands
-  std::vector<float> teacher_documents_, teacher_labels_;  // of a step
+  TeacherStep teacher_step_;
 };
 
 }  // namespace dexter

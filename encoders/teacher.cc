@@ -7,12 +7,31 @@
 
 #include "encoders/option_range.h"
 #include "encoders/row_kernels.h"
+#include "encoders/score_step.h"
 
 namespace dexter {
 
 void TeacherOptions::validate() const {
   ensure_in_range("teacher", "weight", weight, 0.0, 1.0);
   ensure_in_range("teacher", "temperature", temperature, 1e-3, 10.0);
+}
+
+void TeacherStep::ask(const Teacher& teacher, std::span<const std::uint32_t> rows,
+                      std::span<const std::uint32_t> step_documents,
+                      std::span<const std::uint32_t> step_labels, ScoreBatch& batch) {
+  documents.clear();
+  labels.clear();
+  const auto add = [](std::span<const float> values, std::vector<float>& to) {
+    to.insert(to.end(), values.begin(), values.end());
+  };
+  for (const std::uint32_t document : step_documents)
+    add(teacher.documents.row(rows[document]), documents);
+  for (const std::uint32_t label : step_labels) add(teacher.labels.row(label), labels);
+  batch.teacher_documents = documents.data();
+  batch.teacher_labels = labels.data();
+  batch.teacher_dim = teacher.labels.dim();
+  batch.teacher_weight = teacher.options.weight;
+  batch.teacher_temperature = teacher.options.temperature;
 }
 
 double learn_from_teacher(std::span<float> student, std::span<float> teacher, double weight,

@@ -1,15 +1,19 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "storage/embedding_matrix.h"
 
 namespace dexter {
 
-// Another encoder whose scores the bag encoder learns beside the documents' labels (Hinton et al.,
-// Distilling the Knowledge in a Neural Network, 2015).
+struct ScoreBatch;
+
+// Another encoder whose scores are learnt beside the documents' labels (Hinton et al., Distilling
+// the Knowledge in a Neural Network, 2015).
 struct TeacherOptions {
   std::string store = {};     // folder of the store whose encoder teaches; empty for none
   double weight = 0.5;        // of the teacher's loss; the labels' loss has the rest
@@ -19,7 +23,7 @@ struct TeacherOptions {
 
 template <class Visitor>
 void visit(Visitor& v, TeacherOptions& o) {
-  v("store", o.store, "a store whose encoder teaches the bag encoder; empty for none");
+  v("store", o.store, "a store whose encoder teaches the one that is trained; empty for none");
   v("weight", o.weight, "share of the teacher's loss; the labels' loss has the rest");
   v("temperature", o.temperature,
     "divides the teacher's cosines: what it was trained with, or more for softer targets");
@@ -31,6 +35,17 @@ struct Teacher {
   // The training documents, each label's text as a document, and those of guessed labels.
   EmbeddingMatrix documents;
   EmbeddingMatrix labels;
+};
+
+// The teacher's vectors of one step.
+struct TeacherStep {
+  std::vector<float> documents, labels;
+
+  // Puts them into `batch`, which must not outlive this. `rows[d]` is the row of document d in
+  // Teacher::documents; `step_labels` are rows of Teacher::labels.
+  void ask(const Teacher& teacher, std::span<const std::uint32_t> rows,
+           std::span<const std::uint32_t> step_documents,
+           std::span<const std::uint32_t> step_labels, ScoreBatch& batch);
 };
 
 // L = -sum_j q_j log p_j with p = softmax(student), q = softmax(teacher), over one row of scores

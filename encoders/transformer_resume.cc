@@ -26,6 +26,11 @@ std::string TransformerTrainer::identity() const {
   visit(fields, options);
   visit(fields, loss);
   visit(fields, training);
+  if (teacher_ != nullptr) {
+    TeacherOptions teacher = teacher_->options;
+    visit(fields, teacher);
+    fields("teacher", teacher_->fingerprint, "");
+  }
   std::uint64_t corpus = 0;
   const auto add = [&](const auto& rows) {
     for (const auto& row : rows) corpus = checksum64(std::as_bytes(std::span(row)), corpus);

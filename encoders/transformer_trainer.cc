@@ -44,13 +44,15 @@ TransformerTrainer::TransformerTrainer(const TransformerOptions& options,
                                        const TransformerCheckpoint& checkpoint,
                                        const LossOptions& loss, const TrainerOptions& training,
                                        const TrainingSet& set, const NeighbourSearch& neighbours,
-                                       const Progress& progress, const ProcessGroup* ranks)
+                                       const Progress& progress, const ProcessGroup* ranks,
+                                       const Teacher* teacher)
     : options_(options),
       loss_options_(loss),
       training_(training),
       neighbours_(neighbours),
       progress_(progress),
       ranks_(ranks),
+      teacher_(teacher),
       loss_(make_loss(loss)),
       learner_(shape_of(options, checkpoint.config), pooling_named(options.pooling),
                parameters_in(checkpoint, shape_of(options, checkpoint.config),
@@ -63,6 +65,10 @@ TransformerTrainer::TransformerTrainer(const TransformerOptions& options,
          fmt::format("training: transformer.prefix_dims is \"{}\", but loss.name is {}; choose "
                      "one of {}, or leave it empty",
                      options.prefix_dims, loss.name, losses_by_chunks()));
+  ensure(
+      options.prefix_dims.empty() || teacher == nullptr, ErrorKind::kInvalidInput,
+      "training: teacher.store is given, but a teacher says nothing of leading dimensions; leave "
+      "it or transformer.prefix_dims empty");
   ensure(!options.stale_labels || (!loss_->needs().batch_alone && options.prefix_dims.empty()),
          ErrorKind::kInvalidInput,
          "training: transformer.stale_labels is set, but the loss in_batch takes no labels beside "
@@ -92,16 +98,17 @@ void TransformerTrainer::read_set(const TrainingSet& set, const TransformerCheck
     for (std::size_t i = 0; i < texts.size(); ++i)
       to[first + i] = tokenizer.encode(prefix + *texts[i], longest);
   };
-  const auto add_all = [&](const std::vector<Example>& examples) {
+  const auto add_all = [&](const std::vector<Example>& examples, std::size_t first_row) {
     Texts texts;
-    for (const Example& example : examples) {
-      if (example.labels.empty()) continue;
-      positives_.push_back(label_rows(example));
-      texts.push_back(&example.text);
+    for (std::size_t i = 0; i < examples.size(); ++i) {
+      if (examples[i].labels.empty()) continue;
+      positives_.push_back(label_rows(examples[i]));
+      teacher_rows_.push_back(static_cast<std::uint32_t>(first_row + i));
+      texts.push_back(&examples[i].text);
     }
     append_tokens(options_.document_prefix, texts, documents_);
   };
-  add_all(set.train);
+  add_all(set.train, 0);
   const std::vector<std::uint32_t> frequency = label_frequency(positives_, set.labels.size());
   ensure(
       !positives_.empty(), ErrorKind::kInvalidInput,
@@ -119,10 +126,13 @@ void TransformerTrainer::read_set(const TrainingSet& set, const TransformerCheck
   append_tokens(options_.label_prefix, label_texts, labels_);
   if (training_.label_documents) {
     append_tokens(options_.document_prefix, label_texts, documents_);
-    for (std::uint32_t row = 0; row < set.labels.size(); ++row) positives_.push_back({row});
+    for (std::uint32_t row = 0; row < set.labels.size(); ++row) {
+      positives_.push_back({row});
+      teacher_rows_.push_back(static_cast<std::uint32_t>(set.train.size()) + row);
+    }
   }
   const std::size_t known = positives_.size();
-  add_all(set.guessed);
+  add_all(set.guessed, set.train.size() + set.labels.size());
   course_.emplace(training_, known, positives_.size() - known, !validation_positives_.empty());
   targets_.emplace(loss_options_, loss_->needs(), training_, positives_, frequency);
 }
@@ -139,9 +149,28 @@ const EpochRecord& TransformerTrainer::run_epoch() {
   const std::vector<std::uint32_t> order = epoch_order(
       training_, rows, state_.epoch, options_.dim,
       [&] { return vectors_of(Learner::kDocuments, documents_, rows); }, random);
+  const Steps steps = take_steps(order, random);
+  const double trained_seconds = seconds_since(start);
+  const ValidationScore score = validation_score();
+  tell_of_smaller_chunks();
+  const auto documents = static_cast<double>(rows.count);
+  course_->finish_epoch(score,
+                        {.loss = steps.loss / documents,
+                         .learning_rate = options_.learning_rate * course_->rate_share(state_.step),
+                         .seconds = seconds_since(start),
+                         .documents_per_second = documents / trained_seconds,
+                         .resident_bytes = resident_bytes(),
+                         .chunk_tokens = chunk_tokens_,
+                         .waiting = steps.waiting},
+                        state_);
+  return state_.history.back();
+}
+
+TransformerTrainer::Steps TransformerTrainer::take_steps(std::span<const std::uint32_t> order,
+                                                         std::mt19937_64& random) {
   const auto documents_at = [&](std::size_t first) {
-    return std::span(order).subspan(
-        first, std::min(static_cast<std::size_t>(training_.batch), order.size() - first));
+    return order.subspan(first,
+                         std::min(static_cast<std::size_t>(training_.batch), order.size() - first));
   };
   // A thread chooses the targets of the next step, so that a device need not wait for them.
   const auto choose = [&](std::size_t first) {
@@ -150,7 +179,7 @@ const EpochRecord& TransformerTrainer::run_epoch() {
     });
   };
   double loss = 0, waited = 0;
-  const auto steps_start = Clock::now();
+  const auto start = Clock::now();
   std::future<StepTargets> next = choose(0);
   for (std::size_t done = 0; done < order.size();) {
     progress_.check("training");
@@ -161,26 +190,12 @@ const EpochRecord& TransformerTrainer::run_epoch() {
     done += documents.size();
     if (done < order.size()) next = choose(done);
     loss += train_step(documents, targets) * static_cast<double>(documents.size());
-    progress_.update({.stage = fmt::format("epoch {}/{}", epoch, course_->epochs()),
+    progress_.update({.stage = fmt::format("epoch {}/{}", state_.epoch + 1, course_->epochs()),
                       .done = done,
                       .total = order.size(),
                       .note = fmt::format("loss {:.3f}", loss / static_cast<double>(done))});
   }
-  const double waiting = 100 * waited / seconds_since(steps_start);
-  const double trained_seconds = seconds_since(start);
-  const ValidationScore score = validation_score();
-  tell_of_smaller_chunks();
-  const auto documents = static_cast<double>(rows.count);
-  course_->finish_epoch(score,
-                        {.loss = loss / documents,
-                         .learning_rate = options_.learning_rate * course_->rate_share(state_.step),
-                         .seconds = seconds_since(start),
-                         .documents_per_second = documents / trained_seconds,
-                         .resident_bytes = resident_bytes(),
-                         .chunk_tokens = chunk_tokens_,
-                         .waiting = waiting},
-                        state_);
-  return state_.history.back();
+  return {loss, 100 * waited / seconds_since(start)};
 }
 
 void TransformerTrainer::tell_of_smaller_chunks() {
@@ -208,9 +223,7 @@ double TransformerTrainer::train_step(std::span<const std::uint32_t> documents,
                         .loss = loss_options_,
                         .seed = seed};
   const double loss = learner_.within_memory([&] {
-    return loss_->needs().by_chunks && !options_.stale_labels
-               ? learner_.loss_step(batch)
-               : score_step(documents, targets, seed);
+    return by_chunks() ? learner_.loss_step(batch) : score_step(documents, targets, seed);
   });
   tell_of_smaller_chunks();
   const double share = course_->rate_share(state_.step);
@@ -221,6 +234,10 @@ double TransformerTrainer::train_step(std::span<const std::uint32_t> documents,
                      "transformer.learning_rate ({})",
                      state_.step, loss, norm, options_.learning_rate));
   return loss;
+}
+
+bool TransformerTrainer::by_chunks() const {
+  return loss_->needs().by_chunks && !options_.stale_labels && teacher_ == nullptr;
 }
 
 // Any loss: the vectors of all labels are there at once, in every process; each has encoded its
@@ -249,13 +266,15 @@ double TransformerTrainer::score_step(std::span<const std::uint32_t> documents,
     float* used = &label_vectors_[j * dim];
     j < fresh.size() ? std::copy_n(used, dim, kept) : std::copy_n(kept, dim, used);
   }
-  const double loss = score_step_.run({.documents = document_vectors_.data(),
-                                       .n = documents.size(),
-                                       .labels = label_vectors_.data(),
-                                       .m = labels.size(),
-                                       .positives = targets.columns,
-                                       .offsets = targets.offsets,
-                                       .adjustments = targets.adjustments});
+  ScoreBatch batch{.documents = document_vectors_.data(),
+                   .n = documents.size(),
+                   .labels = label_vectors_.data(),
+                   .m = labels.size(),
+                   .positives = targets.columns,
+                   .offsets = targets.offsets,
+                   .adjustments = targets.adjustments};
+  if (teacher_ != nullptr) teacher_step_.ask(*teacher_, teacher_rows_, documents, labels, batch);
+  const double loss = score_step_.run(batch);
   learner_.backward(Learner::kDocuments, score_step_.document_gradient() + own_documents);
   learner_.backward(Learner::kLabels, score_step_.label_gradient() + own_labels);
   return loss;
@@ -314,13 +333,15 @@ TrainReport train_transformer(const TransformerOptions& options, const LossOptio
                               const TrainingFiles& files, bool resume,
                               const NeighbourSearch& neighbours,
                               const std::function<void(const EpochRecord&)>& on_epoch,
-                              const Progress& progress, const ProcessGroup* ranks) {
+                              const Progress& progress, const ProcessGroup* ranks,
+                              const Teacher* teacher) {
   validate(loss, training);
   const auto start = Clock::now();
   TransformerCheckpoint checkpoint = read_weights(options);
   const TransformerOptions own = resolved(options, checkpoint);
   progress.update({.stage = "reading tokens", .done = 0, .total = set.train.size()});
-  TransformerTrainer trainer(own, checkpoint, loss, training, set, neighbours, progress, ranks);
+  TransformerTrainer trainer(own, checkpoint, loss, training, set, neighbours, progress, ranks,
+                             teacher);
   if (ranks != nullptr) resume = !ranks->from_first(resume ? "resume" : "").empty();
   if (ranks != nullptr && ranks->rank() > 0) {
     if (resume) trainer.load_checkpoint({});

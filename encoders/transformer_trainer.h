@@ -13,6 +13,7 @@
 #include "encoders/process_group.h"
 #include "encoders/score_step.h"
 #include "encoders/step_targets.h"
+#include "encoders/teacher.h"
 #include "encoders/training_course.h"
 #include "encoders/training_run.h"
 #include "encoders/transformer_encoder.h"
@@ -24,10 +25,10 @@ namespace dexter {
 // Fine-tunes a transformer that both sides share, or one for each. A step encodes its documents and
 // the labels of its pool, scores all pairs, takes the loss and its gradient in closed form, and
 // passes that through the transformer chunk by chunk (see TransformerLearner), so all labels may be
-// negatives. The losses of losses_by_chunks() never hold the vectors of all labels. With
-// `stale_labels` a step passes the gradient through the labels of its documents alone. Every random
-// choice of an epoch comes from the seed and the epoch's number, so a run resumed at an epoch's end
-// goes on as the uninterrupted one would.
+// negatives. Without a teacher the losses of losses_by_chunks() never hold the vectors of all
+// labels. With `stale_labels` a step passes the gradient through the labels of its documents alone.
+// Every random choice of an epoch comes from the seed and the epoch's number, so a run resumed at
+// an epoch's end goes on as the uninterrupted one would.
 class TransformerTrainer {
  public:
   // `options` are resolved against `checkpoint`. The processes of `ranks` (null for this alone)
@@ -35,7 +36,8 @@ class TransformerTrainer {
   TransformerTrainer(const TransformerOptions& options, const TransformerCheckpoint& checkpoint,
                      const LossOptions& loss, const TrainerOptions& training,
                      const TrainingSet& set, const NeighbourSearch& neighbours,
-                     const Progress& progress, const ProcessGroup* ranks = nullptr);
+                     const Progress& progress, const ProcessGroup* ranks = nullptr,
+                     const Teacher* teacher = nullptr);
 
   bool finished() const { return course_->finished(state_); }
   bool stopped_early() const { return course_->stopped_early(state_); }
@@ -57,10 +59,17 @@ class TransformerTrainer {
 
   void read_set(const TrainingSet& set, const TransformerCheckpoint& checkpoint);
   void tell_of_smaller_chunks();
+  struct Steps {
+    double loss = 0;     // sum over the documents
+    double waiting = 0;  // as EpochRecord
+  };
+  // One over each batch of `order`, documents' rows.
+  Steps take_steps(std::span<const std::uint32_t> order, std::mt19937_64& random);
   double train_step(std::span<const std::uint32_t> documents, const StepTargets& targets);
   double score_step(std::span<const std::uint32_t> documents, const StepTargets& targets,
                     std::uint64_t seed);
   void mine_hard_negatives();
+  bool by_chunks() const;
   // This process's part of `count` things.
   std::pair<std::size_t, std::size_t> part_of(std::size_t count) const;
   // [texts x dim]
@@ -79,6 +88,8 @@ class TransformerTrainer {
   const NeighbourSearch& neighbours_;
   const Progress& progress_;
   const ProcessGroup* const ranks_;
+  const Teacher* const teacher_;
+  std::vector<std::uint32_t> teacher_rows_;  // by document, in the teacher's
   std::unique_ptr<LossFunction> loss_;
   Tokens documents_, validation_documents_, labels_;
   std::vector<std::vector<std::uint32_t>> positives_,
@@ -92,6 +103,7 @@ class TransformerTrainer {
   std::optional<TargetChooser> targets_;
   ScoreStep score_step_;
   std::vector<float> document_vectors_, label_vectors_;
+  TeacherStep teacher_step_;
   std::vector<float> stale_;  // every label's vector as it last was; empty unless stale_labels
 };
 
@@ -102,6 +114,7 @@ TrainReport train_transformer(const TransformerOptions& options, const LossOptio
                               const TrainingFiles& files, bool resume,
                               const NeighbourSearch& neighbours,
                               const std::function<void(const EpochRecord&)>& on_epoch,
-                              const Progress& progress, const ProcessGroup* ranks = nullptr);
+                              const Progress& progress, const ProcessGroup* ranks = nullptr,
+                              const Teacher* teacher = nullptr);
 
 }  // namespace dexter

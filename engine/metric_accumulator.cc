@@ -6,6 +6,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include "encoders/band_mixture.h"
 #include "storage/error.h"
 
 namespace dexter {
@@ -16,12 +17,15 @@ constexpr int kHistogramBins = 40;            // over [-1, 1]
 constexpr std::size_t kHistogramAnswers = 5;
 constexpr int kRecallAt = 10;
 
+// The bands that training may mix.
+constexpr const auto& kBandMost = BandMixture::kMost;
 constexpr const char* kBandNames[] = {"none", "1-5", "6-50", ">50"};
+static_assert(kBandMost == std::array<std::uint32_t, 2>{5, 50});
 
 std::size_t band_of(std::uint32_t frequency) {
   if (frequency == 0) return 0;
-  if (frequency <= 5) return 1;
-  return frequency <= 50 ? 2 : 3;
+  return 1 + static_cast<std::size_t>(std::ranges::lower_bound(kBandMost, frequency) -
+                                      kBandMost.begin());
 }
 
 std::size_t bin_of(float score) {

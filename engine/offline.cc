@@ -213,9 +213,6 @@ TrainReport learn(const Catalog& catalog, const Config& config, const TrainingFi
          fmt::format("training: train.free_cluster is {}, but only the bag encoder has free "
                      "vectors; choose --encoder bag, or set it to 0",
                      config.train.free_cluster));
-  ensure(!transformer || config.teacher.store.empty(), ErrorKind::kInvalidInput,
-         "training: teacher.store is given, but only the bag encoder learns from a teacher; choose "
-         "--encoder bag, or leave it empty");
   if (transformer && config.train.epochs + config.train.pretrain_epochs == 0)
     return adopt_transformer(config.transformer, files.root, files.encoder);
   TrainingSet set = load_training_set(catalog, config.train.validation_fraction, progress,
@@ -227,7 +224,8 @@ TrainReport learn(const Catalog& catalog, const Config& config, const TrainingFi
   if (!config.teacher.store.empty()) teacher = load_teacher(config.teacher, set, progress);
   TrainReport report =
       transformer ? train_transformer(config.transformer, config.loss, config.train, set, files,
-                                      resume, nearest_labels, on_epoch, progress, ranks)
+                                      resume, nearest_labels, on_epoch, progress, ranks,
+                                      teacher ? &*teacher : nullptr)
                   : train_encoder(config.encoder, config.loss, config.train, set, files.root,
                                   files.encoder, files.checkpoint, resume, nearest_labels, on_epoch,
                                   progress, teacher ? &*teacher : nullptr);

@@ -156,7 +156,7 @@ Runner add_train(CLI::App& app, Context& context) {
        {"--device", "transformer.device", "DEVICE",
         "of a transformer: auto (the GPU where one is there), cpu or cuda"},
        {"--teacher", "teacher.store", "DIR",
-        "a store whose encoder, say a transformer, teaches the bag encoder"},
+        "a store whose encoder, say a large transformer, teaches this one"},
        {"--unlabelled", "self_train.documents", "FILE",
         "texts without labels, one a line, that the store's encoder labels first: learnt beside "
         "the training documents, or before them (train.pretrain_epochs); options self_train.*"},

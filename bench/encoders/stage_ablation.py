@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
-"""What texts without labels, mixing by gradient alignment, and free vectors of labels add to the bag encoder's training.
+"""What texts without labels, mixing by gradient alignment, free vectors of labels, and a teacher add to the bag
+encoder's training.
 
 usage: stage_ablation.py --dexter BINARY --data LF_XMC_FOLDER --work DIR [--documents 60000] [--labelled 10000]
-                         [--epochs 4] [--pretrain-epochs 2] [--seeds 3] [--part labels|mixing|free_vectors] [--set a.b=c ...]
+                         [--epochs 4] [--pretrain-epochs 2] [--seeds 3] [--part labels|mixing|free_vectors|teacher]
+                         [--weights DIR] [--set a.b=c ...]
 
 Takes the first training documents and holds every fifth of them out. Part `labels`: --labelled of the others keep their
 labels, the rest are texts; trained on the former alone, then with the latter's guessed labels beside them, and before
 them. Part `mixing`: trained on all the others as they are, and aligned with rare labels, a twentieth of them aside.
 Part `free_vectors`: trained on all the others, labels with and without a vector of their own, and one that eight share.
+Part `teacher`, with --weights: the transformer checkpoint there fine-tuned on all the others for one epoch, the bag alone,
+and taught by that transformer.
 Prints mean and standard deviation over seeds of P@1, P@5 and PSP@5 on the documents held out, and of R@5 of labels with
 1 to 5 and 6 to 50 training documents. The test part is not read. Preset fast, the last epoch. Python's standard library
 only.
@@ -17,8 +21,10 @@ import gzip
 import itertools
 import json
 import os
+import shutil
 
 from loss_ablation import HELD_OUT_EVERY, MEASURES, run, spread
+from transformer_ablation import COMMON as FINE_TUNING
 
 BANDS = ("1-5", "6-50")
 
@@ -107,7 +113,26 @@ def free_vectors_part(options, parts):
     return found
 
 
-PARTS = {"labels": labels_part, "mixing": mixing_part, "free_vectors": free_vectors_part}
+def teacher_part(options, parts):
+    store = import_rows(options, parts, "all")
+    teacher = os.path.join(options.work, "store-teacher")
+    shutil.rmtree(teacher, ignore_errors=True)
+    shutil.copytree(store, teacher)
+    found = {"transformer": [], "bag alone": [], "bag taught by it": []}
+    none = ("--set", "train.validation_fraction=0")
+    for seed in range(1, options.seeds + 1):
+        settings = (*FINE_TUNING, f"transformer.weights={options.weights}")
+        run(options.dexter, "train", "--store", teacher, "--encoder", "transformer", "--epochs", "1", "--seed", str(seed),
+            *(a for s in settings for a in ("--set", s)))
+        found["transformer"].append(measured(options, teacher))
+        for name, more in (("bag alone", ()), ("bag taught by it", ("--teacher", teacher))):
+            train(options, store, seed, *none, *more)
+            found[name].append(measured(options, store))
+        print(f"seed {seed} of {options.seeds}", flush=True)
+    return found
+
+
+PARTS = {"labels": labels_part, "mixing": mixing_part, "free_vectors": free_vectors_part, "teacher": teacher_part}
 
 
 def main():
@@ -117,11 +142,14 @@ def main():
     for name, default in (("documents", 60000), ("labelled", 10000), ("epochs", 4), ("pretrain-epochs", 2), ("seeds", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--part", choices=PARTS, action="append")
+    parser.add_argument("--weights", help="of a transformer")
     parser.add_argument("--set", action="append", default=[])
     options = parser.parse_args()
     os.makedirs(options.work, exist_ok=True)
     parts = write_parts(options)
-    for part in options.part or PARTS:
+    for part in options.part or [name for name in PARTS if name != "teacher" or options.weights]:
+        if part == "teacher" and not options.weights:
+            parser.error("part teacher needs --weights")
         found = PARTS[part](options, parts)
         heads = (*MEASURES, *(f"R@5 of {band}" for band in BANDS))
         print(f"{'':<26}" + "".join(f"{head:>15}" for head in heads))

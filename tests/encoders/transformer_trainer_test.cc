@@ -59,6 +59,7 @@ struct Training {
   std::filesystem::path checkpoint;
   std::function<void(const EpochRecord&)> on_epoch = [](const EpochRecord&) {};
   Progress progress;
+  const Teacher* teacher = nullptr;
 
   Training() {
     testing::write_tiny_checkpoint(folder / "weights");
@@ -72,7 +73,7 @@ struct Training {
     };
     return train_transformer(transformer, loss, options, set,
                              {folder.path(), "encoder", checkpoint}, resume, neighbours, on_epoch,
-                             progress);
+                             progress, /*ranks=*/nullptr, teacher);
   }
   std::unique_ptr<Encoder> trained() const {
     return load_encoder(folder.path(), run().encoder.file);
@@ -278,6 +279,46 @@ TEST(TransformerTrainer, StaleLabelsBeginAsFreshOnesAndLearn) {
   training.loss.name = "in_batch";
   expect_error(
       ErrorKind::kInvalidInput, [&] { training.run(); }, "transformer.stale_labels");
+}
+
+// Labels that lie: each document carries another one's. The teacher knows better.
+TEST(TransformerTrainer, LearnsFromATeacher) {
+  Training training;
+  const TrainingSet truth = training.set;
+  const auto good = training.trained();
+  std::vector<std::string> texts;
+  for (const Example& example : truth.train) texts.push_back(example.text);
+  for (const Label& label : truth.labels) texts.push_back(label.text);
+  Teacher teacher;
+  teacher.options.weight = 1;
+  teacher.options.temperature = 0.1;
+  teacher.fingerprint = good->fingerprint();
+  teacher.documents = good->encode(texts);
+  teacher.labels = good->encode_labels(truth.labels);
+  const auto last = static_cast<std::uint32_t>(truth.labels.size() - 1);
+  for (Example& example : training.set.train)
+    for (LabelId& label : example.labels) label = LabelId{last - value(label)};
+  const auto precision = [&] {
+    return testing::precision_at_1(*training.trained(), truth.labels, truth.train);
+  };
+  EXPECT_LT(precision(), 50) << "misled";
+  training.teacher = &teacher;
+  EXPECT_GE(precision(), 95);
+
+  // What the checkpoint was made with is told.
+  training.checkpoint = training.folder / "checkpoint";
+  std::stop_source stop;
+  training.progress.stop = stop.get_token();
+  training.on_epoch = [&](const EpochRecord&) { stop.request_stop(); };
+  expect_error(
+      ErrorKind::kInterrupted, [&] { training.run(); }, "training");
+  training.progress.stop = {};
+  teacher.fingerprint = "another";
+  expect_error(
+      ErrorKind::kIncompatible, [&] { training.run(/*resume=*/true); }, "other options");
+  training.transformer.prefix_dims = "8";
+  expect_error(
+      ErrorKind::kInvalidInput, [&] { training.run(); }, "teacher.store");
 }
 
 TEST(TransformerTrainer, LearnsGuessedLabelsBeforeTheKnown) {
