@@ -64,9 +64,8 @@ void visit(Visitor& v, TransformerOptions& o) {
     "place; 0 for none");
   v("clip", o.clip, "gradients of a step are scaled down to this norm; 0 for none");
   v("stale_labels", o.stale_labels,
-    "a step encodes only the labels of its documents, with their train.hard_negatives, and takes "
-    "the vectors of its other negatives as they last were: all labels are encoded as an epoch "
-    "begins, and kept");
+    "a step encodes only the labels of its documents, with their train.hard_negatives, and scores "
+    "them beside all others of the pool as they were encoded when the epoch began");
   v("chunk_tokens", o.chunk_tokens,
     "tokens encoded with their graph at once: memory of training against its speed; halved, with a "
     "warning, where memory runs out");

@@ -142,7 +142,8 @@ const EpochRecord& TransformerTrainer::run_epoch() {
   const int epoch = state_.epoch + 1;
   const TrainingCourse::Rows rows = course_->rows_of(state_.epoch);
   targets_->pool().expect(rows.first, rows.count);
-  if (training_.hard_negatives > 0 && epoch > 1 && !targets_->scores_all_labels())
+  if (training_.hard_negatives > 0 && epoch > 1 &&
+      (options_.stale_labels || !targets_->scores_all_labels()))
     mine_hard_negatives();
   if (options_.stale_labels) stale_ = vectors_of(Learner::kLabels, labels_);
   std::mt19937_64 random(mixed_seed(training_.seed, static_cast<std::uint64_t>(epoch)));
@@ -236,50 +237,6 @@ double TransformerTrainer::train_step(std::span<const std::uint32_t> documents,
   return loss;
 }
 
-bool TransformerTrainer::by_chunks() const {
-  return loss_->needs().by_chunks && !options_.stale_labels && teacher_ == nullptr;
-}
-
-// Any loss: the vectors of all labels are there at once, in every process; each has encoded its
-// part of them, takes the loss of all, and passes back its part of the gradient.
-double TransformerTrainer::score_step(std::span<const std::uint32_t> documents,
-                                      const StepTargets& targets, std::uint64_t seed) {
-  const std::span<const std::uint32_t> labels = targets.labels;
-  const auto dim = static_cast<std::size_t>(options_.dim);
-  const std::span<const std::uint32_t> fresh =
-      options_.stale_labels ? labels.first(targets.own) : labels;
-  document_vectors_.assign(documents.size() * dim, 0);
-  label_vectors_.assign(labels.size() * dim, 0);
-  const auto encode = [&](Learner::Side side, const Tokens& texts,
-                          std::span<const std::uint32_t> rows, std::vector<float>& vectors) {
-    const auto [first, last] = part_of(rows.size());
-    learner_.forward(side, texts, rows.subspan(first, last - first), seed,
-                     vectors.data() + first * dim);
-    if (ranks_ != nullptr) ranks_->sum(std::span(vectors).first(rows.size() * dim));
-    return first * dim;
-  };
-  const std::size_t own_documents =
-      encode(Learner::kDocuments, documents_, documents, document_vectors_);
-  const std::size_t own_labels = encode(Learner::kLabels, labels_, fresh, label_vectors_);
-  for (std::size_t j = 0; j < labels.size() && !stale_.empty(); ++j) {
-    float* kept = &stale_[labels[j] * dim];
-    float* used = &label_vectors_[j * dim];
-    j < fresh.size() ? std::copy_n(used, dim, kept) : std::copy_n(kept, dim, used);
-  }
-  ScoreBatch batch{.documents = document_vectors_.data(),
-                   .n = documents.size(),
-                   .labels = label_vectors_.data(),
-                   .m = labels.size(),
-                   .positives = targets.columns,
-                   .offsets = targets.offsets,
-                   .adjustments = targets.adjustments};
-  if (teacher_ != nullptr) teacher_step_.ask(*teacher_, teacher_rows_, documents, labels, batch);
-  const double loss = score_step_.run(batch);
-  learner_.backward(Learner::kDocuments, score_step_.document_gradient() + own_documents);
-  learner_.backward(Learner::kLabels, score_step_.label_gradient() + own_labels);
-  return loss;
-}
-
 std::pair<std::size_t, std::size_t> TransformerTrainer::part_of(std::size_t count) const {
   return ranks_ ? ranks_->part_of(count) : std::pair{std::size_t{0}, count};
 }
@@ -298,12 +255,9 @@ void TransformerTrainer::mine_hard_negatives() {
   targets_->pool().set_neighbours(std::move(found), k);
 }
 
-std::vector<float> TransformerTrainer::vectors_of(Learner::Side side, const Tokens& texts) const {
-  return vectors_of(side, texts, {0, texts.size()});
-}
-
 std::vector<float> TransformerTrainer::vectors_of(Learner::Side side, const Tokens& texts,
-                                                  TrainingCourse::Rows of) const {
+                                                  std::optional<TrainingCourse::Rows> some) const {
+  const TrainingCourse::Rows of = some.value_or(TrainingCourse::Rows{0, texts.size()});
   const auto dim = static_cast<std::size_t>(options_.dim);
   std::vector<float> vectors(of.count * dim);
   std::vector<std::uint32_t> rows(of.count);

@@ -26,9 +26,9 @@ namespace dexter {
 // the labels of its pool, scores all pairs, takes the loss and its gradient in closed form, and
 // passes that through the transformer chunk by chunk (see TransformerLearner), so all labels may be
 // negatives. Without a teacher the losses of losses_by_chunks() never hold the vectors of all
-// labels. With `stale_labels` a step passes the gradient through the labels of its documents alone.
-// Every random choice of an epoch comes from the seed and the epoch's number, so a run resumed at
-// an epoch's end goes on as the uninterrupted one would.
+// labels. With `stale_labels` the loss is the mean of two: of the documents against all labels of
+// the pool as they were when the epoch began, and against their own and hard negatives as they are.
+// An epoch's random choices come from the seed and its number: a resumed run ends as a whole one.
 class TransformerTrainer {
  public:
   // `options` are resolved against `checkpoint`. The processes of `ranks` (null for this alone)
@@ -72,10 +72,9 @@ class TransformerTrainer {
   bool by_chunks() const;
   // This process's part of `count` things.
   std::pair<std::size_t, std::size_t> part_of(std::size_t count) const;
-  // [texts x dim]
-  std::vector<float> vectors_of(TransformerLearner::Side side, const Tokens& texts) const;
+  // [texts x dim], of some rows or all.
   std::vector<float> vectors_of(TransformerLearner::Side side, const Tokens& texts,
-                                TrainingCourse::Rows of) const;
+                                std::optional<TrainingCourse::Rows> some = {}) const;
   ValidationScore validation_score() const;
   bool is_first() const { return ranks_ == nullptr || ranks_->rank() == 0; }
   void check_agreement(const TransformerCheckpoint& checkpoint) const;
@@ -102,9 +101,10 @@ class TransformerTrainer {
   TrainingState state_;
   std::optional<TargetChooser> targets_;
   ScoreStep score_step_;
-  std::vector<float> document_vectors_, label_vectors_;
   TeacherStep teacher_step_;
-  std::vector<float> stale_;  // every label's vector as it last was; empty unless stale_labels
+  std::vector<float> document_vectors_, label_vectors_;
+  // With stale_labels: all labels' vectors as the epoch began, a step's, its sides' gradients.
+  std::vector<float> stale_, stale_pool_, gradients_[2];
 };
 
 // Fine-tunes the checkpoint in `options.weights` on `set` and writes the encoder; else as
