@@ -25,11 +25,7 @@ std::string BagTrainer::identity() const {
   TrainerOptions options = options_;
   options.checkpoint_seconds = 0;  // free to differ
   visit(fields, options);
-  if (teacher_ != nullptr) {
-    TeacherOptions teacher = teacher_->options;
-    visit(fields, teacher);
-    fields("teacher", teacher_->fingerprint, "");
-  }
+  if (teacher_ != nullptr) add_teacher(*teacher_, fields);
   std::uint64_t corpus = XXH3_64bits(model_.vocabulary.hashes().data(),
                                      model_.vocabulary.size() * sizeof(std::uint64_t));
   corpus = XXH3_64bits_withSeed(documents_.features.data(),

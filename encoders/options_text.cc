@@ -5,6 +5,8 @@
 
 #include <charconv>
 
+#include "encoders/teacher.h"
+
 namespace dexter {
 namespace {
 
@@ -69,6 +71,12 @@ void OptionsReader::operator()(std::string_view key, int& out, std::string_view)
 }
 void OptionsReader::operator()(std::string_view key, double& out, std::string_view) const {
   if (has(key)) out = number<double>(key, value(key));
+}
+
+void add_teacher(const Teacher& teacher, OptionsWriter& fields) {
+  TeacherOptions options = teacher.options;
+  visit(fields, options);
+  fields("teacher", teacher.fingerprint, "");
 }
 
 std::string options_text(const EncoderOptions& options, TextKind text_kind) {

@@ -9,6 +9,8 @@
 
 namespace dexter {
 
+struct Teacher;
+
 // Options as "key=value" lines inside an encoder file. Both are visitors of an options struct.
 class OptionsWriter {
  public:
@@ -40,6 +42,9 @@ class OptionsReader {
 
   std::map<std::string, std::string, std::less<>> values_;
 };
+
+// What a checkpoint tells of the teacher of its run.
+void add_teacher(const Teacher& teacher, OptionsWriter& fields);
 
 // EncoderOptions and a text kind.
 std::string options_text(const EncoderOptions& options, TextKind text_kind);

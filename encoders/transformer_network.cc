@@ -71,11 +71,10 @@ PackedTexts pack(std::span<const std::vector<std::int32_t>> texts,
       const std::int64_t length = length_of(i);
       const auto start = static_cast<std::int64_t>(ids.size());
       ids.insert(ids.end(), texts[order[i]].begin(), texts[order[i]].end());
-      for (std::int64_t k = 0; k < length; ++k) {
-        positions.push_back(k);
-        place_of.push_back(static_cast<std::int64_t>(token_at.size()) + k);
-      }
+      for (std::int64_t k = 0; k < length; ++k) positions.push_back(k);
+      if (grouping == Grouping::kOneLength) continue;
       for (std::int64_t k = 0; k < longest; ++k) {
+        if (k < length) place_of.push_back(static_cast<std::int64_t>(token_at.size()));
         token_at.push_back(start + std::min(k, length - 1));
         if (pads) shares.push_back(k < length ? 1 / static_cast<float>(length) : 0);
       }
@@ -88,7 +87,7 @@ PackedTexts pack(std::span<const std::vector<std::int32_t>> texts,
   }
   packed.ids = on<std::int64_t>(device, ids);
   packed.positions = on<std::int64_t>(device, positions);
-  if (token_at.size() == ids.size()) return packed;
+  if (token_at.size() <= ids.size()) return packed;  // no group pads
   packed.token_at = on<std::int64_t>(device, token_at);
   packed.place_of = on<std::int64_t>(device, place_of);
   return packed;

@@ -26,11 +26,7 @@ std::string TransformerTrainer::identity() const {
   visit(fields, options);
   visit(fields, loss);
   visit(fields, training);
-  if (teacher_ != nullptr) {
-    TeacherOptions teacher = teacher_->options;
-    visit(fields, teacher);
-    fields("teacher", teacher_->fingerprint, "");
-  }
+  if (teacher_ != nullptr) add_teacher(*teacher_, fields);
   std::uint64_t corpus = 0;
   const auto add = [&](const auto& rows) {
     for (const auto& row : rows) corpus = checksum64(std::as_bytes(std::span(row)), corpus);

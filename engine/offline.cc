@@ -213,7 +213,12 @@ TrainReport learn(const Catalog& catalog, const Config& config, const TrainingFi
          fmt::format("training: train.free_cluster is {}, but only the bag encoder has free "
                      "vectors; choose --encoder bag, or set it to 0",
                      config.train.free_cluster));
-  if (transformer && config.train.epochs + config.train.pretrain_epochs == 0)
+  const bool learns = config.train.epochs + config.train.pretrain_epochs > 0;
+  ensure(
+      !transformer || learns || config.teacher.store.empty(), ErrorKind::kInvalidInput,
+      "training: teacher.store is given, but train.epochs is 0, and a transformer that is kept as "
+      "it is learns from nobody; give epochs, or leave it empty");
+  if (transformer && !learns)
     return adopt_transformer(config.transformer, files.root, files.encoder);
   TrainingSet set = load_training_set(catalog, config.train.validation_fraction, progress,
                                       config.demos.without_task);

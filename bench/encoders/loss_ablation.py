@@ -31,6 +31,10 @@ def run(dexter, *arguments):
     return json.loads(done.stdout)
 
 
+def settings_of(settings):
+    return [word for setting in settings for word in ("--set", setting)]
+
+
 def import_part(options):
     """A store of the first training documents whose test part are every fifth of them."""
     store = os.path.join(options.work, f"store-{options.documents}")
@@ -50,7 +54,7 @@ def measured(options, store, loss, seed):
     name, *own = loss.split(":")
     settings = ["train.validation_fraction=0", "train.patience=0", *(f"loss.{o}" for o in own), *options.set]
     run(options.dexter, "train", "--store", store, "--preset", "fast", "--loss", name, "--seed", str(seed),
-        "--epochs", str(options.epochs), *(a for s in settings for a in ("--set", s)))
+        "--epochs", str(options.epochs), *settings_of(settings))
     run(options.dexter, "index", "--store", store)
     figures = run(options.dexter, "eval", "--store", store)
     return {measure: figures[measure] for measure in MEASURES}

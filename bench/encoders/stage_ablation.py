@@ -23,8 +23,8 @@ import json
 import os
 import shutil
 
-from loss_ablation import HELD_OUT_EVERY, MEASURES, run, spread
-from transformer_ablation import COMMON as FINE_TUNING
+from loss_ablation import HELD_OUT_EVERY, MEASURES, run, settings_of, spread
+from transformer_ablation import fine_tune
 
 BANDS = ("1-5", "6-50")
 
@@ -61,7 +61,7 @@ def import_rows(options, parts, name):
 def train(options, store, seed, *arguments):
     settings = ["train.patience=0", *options.set]
     return run(options.dexter, "train", "--store", store, "--preset", "fast", "--epochs", str(options.epochs), "--seed",
-               str(seed), *(a for s in settings for a in ("--set", s)), *arguments)
+               str(seed), *settings_of(settings), *arguments)
 
 
 def measured(options, store):
@@ -121,9 +121,7 @@ def teacher_part(options, parts):
     found = {"transformer": [], "bag alone": [], "bag taught by it": []}
     none = ("--set", "train.validation_fraction=0")
     for seed in range(1, options.seeds + 1):
-        settings = (*FINE_TUNING, f"transformer.weights={options.weights}")
-        run(options.dexter, "train", "--store", teacher, "--encoder", "transformer", "--epochs", "1", "--seed", str(seed),
-            *(a for s in settings for a in ("--set", s)))
+        fine_tune(options, teacher, seed, 1, ())
         found["transformer"].append(measured(options, teacher))
         for name, more in (("bag alone", ()), ("bag taught by it", ("--teacher", teacher))):
             train(options, store, seed, *none, *more)
@@ -145,11 +143,12 @@ def main():
     parser.add_argument("--weights", help="of a transformer")
     parser.add_argument("--set", action="append", default=[])
     options = parser.parse_args()
+    wanted = options.part or [name for name in PARTS if name != "teacher" or options.weights]
+    if "teacher" in wanted and not options.weights:
+        parser.error("part teacher needs --weights")
     os.makedirs(options.work, exist_ok=True)
     parts = write_parts(options)
-    for part in options.part or [name for name in PARTS if name != "teacher" or options.weights]:
-        if part == "teacher" and not options.weights:
-            parser.error("part teacher needs --weights")
+    for part in wanted:
         found = PARTS[part](options, parts)
         heads = (*MEASURES, *(f"R@5 of {band}" for band in BANDS))
         print(f"{'':<26}" + "".join(f"{head:>15}" for head in heads))

@@ -13,7 +13,7 @@ goes on where it was. Python's standard library only.
 import argparse
 import time
 
-from loss_ablation import MEASURES, print_table, run
+from loss_ablation import MEASURES, print_table, run, settings_of
 
 COMMON = ("train.validation_fraction=0", "train.patience=0", "train.batch=256", "train.negatives=512",
           "train.label_documents=false", "transformer.precision=bfloat16")
@@ -29,11 +29,14 @@ WAYS = {
 }
 
 
+def fine_tune(options, store, seed, epochs, settings):
+    run(options.dexter, "train", "--store", store, "--encoder", "transformer", "--weights", options.weights, "--epochs",
+        str(epochs), "--seed", str(seed), *settings_of((*COMMON, *settings)))
+
+
 def measured(options, store, settings, seed):
-    every = (*COMMON, f"transformer.weights={options.weights}", f"train.epochs={options.epochs}", *options.set, *settings)
     started = time.monotonic()
-    run(options.dexter, "train", "--store", store, "--encoder", "transformer", "--seed", str(seed),
-        *(a for s in every for a in ("--set", s)))
+    fine_tune(options, store, seed, options.epochs, (*options.set, *settings))
     seconds = time.monotonic() - started
     run(options.dexter, "index", "--store", store)
     figures = run(options.dexter, "eval", "--store", store)
@@ -50,6 +53,9 @@ def main():
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no training after them")
     parser.add_argument("--set", action="append", default=[])
     options = parser.parse_args()
+    for way in options.ways.split(","):
+        if way not in WAYS:
+            parser.error(f"{way!r} is no way; there are {', '.join(WAYS)}")
     print_table(options, "way", options.ways.split(","), (*MEASURES, "seconds"),
                 lambda store, way, seed: measured(options, store, WAYS[way], seed))
 

@@ -72,6 +72,8 @@ TEST_F(TransformerFlow, TeachesABagEncoder) {
   config_.train.epochs = 0;
   EXPECT_EQ(run(store).encoder.fingerprint, teacher);
   config_.teacher.store = store.string();  // the same store's encoder may teach its successor
+  expect_error(
+      ErrorKind::kInvalidInput, [&] { run(store); }, "learns from nobody");
   config_.train.free_cluster = 8;
   expect_error(
       ErrorKind::kInvalidInput, [&] { run(store); }, "only the bag encoder has free vectors");
